@@ -1,0 +1,36 @@
+"""What a check may look at."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftdoctor.job.model import Job
+
+
+def now() -> datetime:
+    """Return the present time in UTC; SOURCE_DATE_EPOCH fixes it, so that reports reproduce."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch.isdigit():
+        return datetime.fromtimestamp(int(epoch), tz=timezone.utc)
+    return datetime.now(tz=timezone.utc)
+
+
+@dataclass
+class Context:
+    """A job, the facts that were asked of the world, and the time.
+
+    `facts` maps a fact's name ("hub.whoami", "hub.auth_check:google/gemma-3-1b-it") to its value or
+    to `ftdoctor.facts.Unknown`. It is empty in offline checks.
+    """
+
+    job: Job
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    now: datetime = field(default_factory=now)
+    #: Files git tracks, as given paths; None when the folder is not a git checkout.
+    tracked: frozenset[str] | None = None

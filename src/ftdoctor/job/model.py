@@ -1,0 +1,260 @@
+"""The Job: what would run. Readers build it, checks read it; nothing here does I/O.
+
+A field that is None was not written. A `Value` that is not known was written in a way that the
+files alone do not settle (see `ftdoctor.job.value`).
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from ftdoctor.job.source import Place, Source
+    from ftdoctor.job.value import Value
+
+Platform = Literal["vertex", "hf-jobs", "local", "colab", "unknown"]
+
+#: How a job was written; one reader each.
+Form = Literal[
+    "vertex-yaml",
+    "vertex-gcloud",
+    "vertex-python",
+    "vertex-json",
+    "hf-jobs-cli",
+    "hf-jobs-python",
+    "hf-jobs-call",
+    "uv-script",
+    "trl-cli",
+    "launcher",
+    "script",
+    "notebook",
+    "terraform",
+    "kfp",
+    "tuning",
+    "other",
+]
+
+
+@dataclass(slots=True)
+class WorkerPool:
+    """One group of identical machines. HF Jobs, local runs and notebooks have exactly one."""
+
+    place: Place | None = None
+    machine_type: Value[str] | None = None
+    accelerator_type: Value[str] | None = None
+    accelerator_count: Value[int] | None = None
+    replica_count: Value[int] | None = None
+    boot_disk_type: Value[str] | None = None
+    boot_disk_gb: Value[int] | None = None
+    image: Value[str] | None = None
+    #: containerSpec.command and args, item by item.
+    command: list[Value[str]] = field(default_factory=list)
+    args: list[Value[str]] = field(default_factory=list)
+    #: Environment of the container, by name. `env_places` points at the names.
+    env: dict[str, Value[str]] = field(default_factory=dict)
+    env_places: dict[str, Place] = field(default_factory=dict)
+    #: pythonPackageSpec
+    package_uris: list[Value[str]] = field(default_factory=list)
+    python_module: Value[str] | None = None
+    #: True when the environment cannot be listed whole (built elsewhere, unpacked from a name).
+    env_open: str = ""
+    #: What was written under this pool and is not a field of the API: (key path, place).
+    unread_keys: list[tuple[str, Place]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Step:
+    """One simple command that runs in the container or cell, in order.
+
+    `argv[0]` is the program after assignments and wrappers such as `exec`, `sudo`, `time`.
+    `joined` is what stands between this step and the next: "&&", "||", ";", "\\n", "|", "&", "".
+    `guarded` is True when `set -e` (or the equivalent) is in force at this step.
+    """
+
+    argv: list[Value[str]]
+    place: Place
+    joined: str = ""
+    guarded: bool = False
+    assignments: dict[str, Value[str]] = field(default_factory=dict)
+    #: "container" | "submit" | "notebook" | "dockerfile": where this command runs.
+    where: str = "container"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A request for a package, as written. `specifier` is PEP 440 ("" for none)."""
+
+    name: str
+    specifier: str
+    #: "with" | "step" | "pep723" | "lock" | "dockerfile" | "requirements" | "pyproject" |
+    #: "setup.py" | "notebook" | "uv-with" | "image"
+    source: str
+    place: Place | None = None
+    extras: tuple[str, ...] = ()
+    url: str = ""
+    marker: str = ""
+    upgrade: bool = False
+    #: Position in time: a later install of the same package wins over an earlier one.
+    order: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What will be installed of one package. `version` is None when it cannot be told.
+
+    `floating` is True when the job does not pin it: a later run may get another version.
+    """
+
+    name: str
+    version: str | None
+    source: str
+    floating: bool = False
+    specifier: str = ""
+    place: Place | None = None
+    reason: str = ""
+
+
+@dataclass
+class Script:
+    """Python that runs in the job (`role` "training") or that submits it ("submit")."""
+
+    source: Source
+    role: Literal["training", "submit", "helper", "notebook"] = "training"
+    #: The command line that the job gives it.
+    args: list[Value[str]] = field(default_factory=list)
+    #: Why the text could not be parsed; "" when it could.
+    broken: str = ""
+
+    @cached_property
+    def tree(self) -> ast.Module | None:
+        """The syntax tree, or None when the text is not Python that this interpreter reads."""
+        import warnings
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return ast.parse(self.source.text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+
+
+@dataclass(slots=True)
+class Dataset:
+    """A data set that the job loads: a Hub id, or a path with its builder ("json", "csv")."""
+
+    id: Value[str]
+    split: Value[str] | None = None
+    config: Value[str] | None = None
+    data_files: Value[Any] | None = None
+    place: Place | None = None
+
+
+@dataclass(slots=True)
+class Training:
+    """What the training code asks for, read from the script, the CLI arguments or their YAML.
+
+    Keys of `arguments` are names of TrainingArguments/SFTConfig/DPOConfig/... fields (underscores).
+    Defaults are not filled in: they depend on the version that will run.
+    """
+
+    #: "sft" | "dpo" | "grpo" | "reward" | "kto" | "trainer" | "other"
+    method: str = "other"
+    trainer: Value[str] | None = None
+    #: "trl-cli" | "script" | "notebook"
+    written_as: str = "script"
+    model: Value[str] | None = None
+    model_revision: Value[str] | None = None
+    #: True when the trainer gets the id as a string (it then loads the model itself).
+    model_as_string: bool = False
+    #: Keywords of from_pretrained or of model_init_kwargs.
+    model_kwargs: dict[str, Value[Any]] = field(default_factory=dict)
+    tokenizer: Value[str] | None = None
+    datasets: list[Dataset] = field(default_factory=list)
+    arguments: dict[str, Value[Any]] = field(default_factory=dict)
+    #: The config class that holds `arguments` ("SFTConfig", "TrainingArguments", ...).
+    config_class: Value[str] | None = None
+    #: Keywords of BitsAndBytesConfig (or load_in_4bit=True), None when nothing is quantised.
+    quantization: dict[str, Value[Any]] | None = None
+    #: Keywords of LoraConfig, None when there is no adapter.
+    lora: dict[str, Value[Any]] | None = None
+    kbit_prepared: Place | None = None
+    packing: Value[bool] | None = None
+    #: Why parts could not be read, in words.
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Something seen and not read, with the reason."""
+
+    what: str
+    reason: str
+    place: Place | None = None
+
+
+@dataclass
+class Job:
+    """The job that would run."""
+
+    platform: Platform
+    form: Form
+    place: Place
+    #: The source that holds the job's own text (spec, command), for ignores and edits.
+    source: Source
+    name: str = ""
+    project: Value[str] | None = None
+    region: Value[str] | None = None
+    display_name: Value[str] | None = None
+    #: Seconds.
+    timeout: Value[int] | None = None
+    #: STANDARD | SPOT | FLEX_START | ...
+    strategy: Value[str] | None = None
+    max_wait: Value[int] | None = None
+    restart_on_worker_restart: Value[bool] | None = None
+    service_account: Value[str] | None = None
+    network: Value[str] | None = None
+    base_output_dir: Value[str] | None = None
+    staging_bucket: Value[str] | None = None
+    labels: dict[str, Value[str]] = field(default_factory=dict)
+    pools: list[WorkerPool] = field(default_factory=list)
+    #: HF Jobs.
+    flavor: Value[str] | None = None
+    namespace: Value[str] | None = None
+    secrets: dict[str, Value[str]] = field(default_factory=dict)
+    volumes: list[Value[str]] = field(default_factory=list)
+    #: Python that will run it, "3.11".
+    python: Value[str] | None = None
+    steps: list[Step] = field(default_factory=list)
+    #: Commands of the submitting machine that stand beside the job (the shell script around it).
+    submit_steps: list[Step] = field(default_factory=list)
+    requirements: list[Requirement] = field(default_factory=list)
+    #: Filled by ftdoctor.job.versions from requirements, image and --with.
+    packages: dict[str, Resolved] = field(default_factory=dict)
+    scripts: list[Script] = field(default_factory=list)
+    trainings: list[Training] = field(default_factory=list)
+    #: Keys that are not part of the spec, with their key path: gcloud sends or drops them unread.
+    unread_keys: list[tuple[str, Place]] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    #: Every source that contributed (spec, script, requirements), for ignores and redaction.
+    sources: list[Source] = field(default_factory=list)
+    #: Anything that only one form has: gcloud flags as written, the tool-call style, ...
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def training(self) -> Training | None:
+        """The training of this job: the first one, or None."""
+        return self.trainings[0] if self.trainings else None
+
+    @property
+    def pool(self) -> WorkerPool | None:
+        """The chief worker pool."""
+        return self.pools[0] if self.pools else None
+
+    def version(self, package: str) -> str | None:
+        """Return the version of a package that will run, or None when it cannot be told."""
+        resolved = self.packages.get(package.lower().replace("_", "-"))
+        return resolved.version if resolved else None

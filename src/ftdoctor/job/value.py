@@ -1,0 +1,46 @@
+"""A value that a job states, with where it was read, or why it cannot be known from the files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from ftdoctor.job.source import Place
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Value(Generic[T]):
+    """What a job says for one thing.
+
+    Three cases are kept apart everywhere: not written (the field is None), written and known
+    (`value` is set), written but not knowable here (`unknown` says why, for instance an
+    environment variable of the submitting shell). `raw` is the text as written.
+    """
+
+    value: T | None
+    place: Place | None = None
+    unknown: str = ""
+    raw: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether the value is known."""
+        return not self.unknown
+
+
+def known(value: T, place: Place | None = None, raw: str = "") -> Value[T]:
+    """Return a value that was read."""
+    return Value(value, place, "", raw or (value if isinstance(value, str) else ""))
+
+
+def unknown(reason: str, place: Place | None = None, raw: str = "") -> Value[T]:
+    """Return a value that is written but cannot be known here; `reason` completes "because"."""
+    return Value(None, place, reason or "it cannot be told from the files", raw)
+
+
+def get(value: Value[T] | None) -> T | None:
+    """Return the value if it is written and known, else None."""
+    return value.value if value is not None and not value.unknown else None

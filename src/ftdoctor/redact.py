@@ -1,0 +1,89 @@
+"""The one door from text to a report: secrets are replaced before anything is shown or kept.
+
+What is kept of a secret: its kind or prefix and its length, so that a reader can tell two apart.
+Shapes: Hugging Face (huggingface.co/docs/hub/security-tokens; gitleaks' rule for `hf_`), Google
+(`ya29.` access tokens, `AIza` API keys, service-account keys), GitHub, OpenAI-like, AWS, JWT,
+Weights & Biases (40 hex digits after a WANDB name), basic authentication in URLs, PEM keys.
+"""
+
+from __future__ import annotations
+
+import re
+
+_NAME = r"[A-Za-z0-9_.-]*(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
+#: Words that stand where a secret would, and are none.
+_HARMLESS = re.compile(
+    r"""(?ix) \A (?: \$ .* | \{.* | <.* | %.* | true | false | none | null | yes | no | \*+ | x{3,} | \.{3}
+    | os\.(?:environ|getenv).* | get_token\(.* | userdata\..* | args\..* | .*_here | your[_-].* | hf_x{2,}.*
+    | [a-z_.]+\( .* | self\..* ) \Z"""
+)
+
+_SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("PEM private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)),
+    ("hf_oauth__refresh_", re.compile(r"hf_oauth__refresh_[\w.\-]{8,}")),
+    ("hf_oauth_", re.compile(r"hf_oauth_[\w\-]{6,}(?:\.[\w\-]+){0,2}")),
+    ("hf_jwt_", re.compile(r"hf_jwt_[\w\-]{6,}(?:\.[\w\-]+){0,2}")),
+    ("api_org_", re.compile(r"api_org_[A-Za-z0-9]{16,}")),
+    ("hf_", re.compile(r"(?<![A-Za-z0-9])hf_(?!x{4,}|X{4,})[A-Za-z0-9]{20,}")),
+    ("ya29.", re.compile(r"ya29\.[\w\-.]{20,}")),
+    ("1//", re.compile(r"\b1//0[\w\-]{20,}")),
+    ("GOCSPX-", re.compile(r"GOCSPX-[\w\-]{10,}")),
+    ("AIza", re.compile(r"AIza[\w\-]{30,}")),
+    ("gh", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,})")),
+    ("sk-", re.compile(r"\bsk-[A-Za-z0-9_\-]{20,}")),
+    ("AKIA", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
+    ("wandb_v1_", re.compile(r"\bwandb_v1_[\w\-]{20,}")),
+    ("JWT", re.compile(r"\beyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*")),
+)
+_BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)([A-Za-z0-9._~+/\-]{12,}=*)")
+_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{1,15}://)([^\s/@:'\"]{1,200}):([^\s/@'\"]{1,400})@")
+_ASSIGNED = re.compile(
+    rf"""(?i)(?P<head>["']?\b{_NAME}["']?\s*(?:=>|[:=])\s*(?:[rbfu]{{0,2}}["'])?)(?P<value>[^\s"',;}}\])]{{8,}})"""
+)
+_FLAG = re.compile(r"""(?i)(?P<head>--(?:hub_|hf_|hf-|hub-)?(?:token|api[-_]key|password)[ =]["']?)(?P<value>[^\s"',;]{8,})""")
+_WANDB = re.compile(r"(?i)(wandb[^\n]{0,60}?)\b([0-9a-f]{40})\b")
+_TRIGGERS = re.compile(
+    r"hf_|api_org_|ya29|AIza|1//0|GOCSPX|gh[pousr]_|github_pat|sk-|AKIA|ASIA|eyJ|PRIVATE KEY|://[^\s/]*@|(?i:bearer|basic |wandb|token|secret|passw|api_?key|access_?key|private_?key|credential)"
+)
+
+
+def _mask(kind: str, secret: str) -> str:
+    return f"[{kind}… redacted, {len(secret)} characters]"
+
+
+def _assigned(match: re.Match[str]) -> str:
+    value = match["value"]
+    if _HARMLESS.match(value) or value.startswith("[") or not _looks_secret(value):
+        return match[0]
+    return match["head"] + _mask("", value)
+
+
+def _looks_secret(value: str) -> bool:
+    """Whether an assigned value can be a secret: not a path, a plain word or a class name."""
+    if "/" in value and not re.search(r"[+=]", value):
+        return False
+    return bool(re.search(r"\d", value)) or len(value) >= 20 or bool(re.search(r"[^\w.\-]", value))
+
+
+def redact(text: str) -> str:
+    """Return `text` with every secret that we know the shape of replaced."""
+    if not _TRIGGERS.search(text):
+        return text
+    for kind, shape in _SHAPES:
+        text = shape.sub(lambda match, kind=kind: _mask(kind, match[0]), text)  # type: ignore[misc]
+    text = _BEARER.sub(lambda m: f"{m[1]}{m[2]}{_mask('', m[3])}", text)
+    text = _USERINFO.sub(lambda m: f"{m[1]}{m[2]}:{_mask('', m[3])}@", text)
+    text = _WANDB.sub(lambda m: f"{m[1]}{_mask('', m[2])}", text)
+    text = _FLAG.sub(_assigned, text)
+    return _ASSIGNED.sub(_assigned, text)
+
+
+def redact_tree(value: object) -> object:
+    """Return a copy of nested dicts, lists and texts with every text redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {redact(str(k)): redact_tree(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redact_tree(v) for v in value]
+    return value

@@ -1,0 +1,1 @@
+"""One renderer a format. They know findings and nothing else."""

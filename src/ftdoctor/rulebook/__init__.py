@@ -1,0 +1,1 @@
+"""The rulebook: what a rule is, how rules are loaded, chosen, run and scored."""

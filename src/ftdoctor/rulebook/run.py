@@ -1,0 +1,88 @@
+"""Run the `before` half of rules on a job, and turn what the checks say into findings."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+from ftdoctor.rulebook.edits import declared_edit
+from ftdoctor.rulebook.model import Crashed, Finding, Fix, Hit, Ok, Result, Rule, Skipped, Unsure
+from ftdoctor.rulebook.text import fill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from ftdoctor.checks.context import Context
+
+Check = "Callable[..., Iterable[Hit | Unsure]]"
+
+
+def resolve_check(name: str) -> Callable[..., Iterable[Hit | Unsure]]:
+    """Return the check function that a rule names as `module.function`.
+
+    Raises:
+        LookupError: there is no such module or function.
+    """
+    module_name, _, function = name.partition(".")
+    try:
+        module = importlib.import_module(f"ftdoctor.checks.{module_name}")
+        found = getattr(module, function)
+    except (ImportError, AttributeError) as error:
+        raise LookupError(f"no check {name!r}: {error}") from error
+    checked: Callable[..., Iterable[Hit | Unsure]] = found
+    return checked
+
+
+def finding(rule: Rule, hit: Hit) -> Finding:
+    """Return the finding for a hit, placeholders filled in."""
+    values: Mapping[str, Any] = {**hit.evidence, **hit.captures}
+    fixes = tuple(
+        Fix(
+            fill(template.text, values),
+            fill(template.command, values),
+            declared_edit(template, hit, values),
+            template.safe,
+        )
+        for template in rule.fixes
+    )
+    return Finding(
+        code=rule.code,
+        name=rule.name,
+        severity=hit.severity or rule.severity,
+        summary=fill(hit.summary or rule.summary, values),
+        explain=fill(rule.explain, values),
+        place=hit.place,
+        evidence=dict(hit.evidence),
+        fixes=fixes,
+        references=rule.references,
+        verify=rule.verify,
+    )
+
+
+def run_rule(rule: Rule, context: Context) -> Iterator[Result]:
+    """Run one rule; yields findings and skips, or one Ok when it saw nothing wrong."""
+    assert rule.before is not None
+    if rule.platforms and context.job.platform not in rule.platforms:
+        return
+    silent = True
+    try:
+        check = resolve_check(rule.before.check)
+        for answer in check(context, **rule.before.params):
+            silent = False
+            if isinstance(answer, Unsure):
+                yield Skipped(rule.code, rule.name, answer.reason, answer.needs)
+            else:
+                yield finding(rule, answer)
+    except Exception as error:
+        if os.environ.get("FTDOCTOR_DEBUG"):
+            raise
+        yield Crashed(rule.code, rule.name, f"{type(error).__name__}: {error}")
+        return
+    if silent:
+        yield Ok(rule.code)
+
+
+def run(rules: Iterable[Rule], context: Context) -> list[Result]:
+    """Run the rules on one job, in order."""
+    return [result for rule in rules for result in run_rule(rule, context)]

@@ -1,0 +1,1 @@
+"""The smallest run that proves a job: plan, payload, verdict."""

@@ -128,6 +128,15 @@ class Script:
     args: list[Value[str]] = field(default_factory=list)
     #: Why the text could not be parsed; "" when it could.
     broken: str = ""
+    #: True when the command that starts it was read, so that `args` is its whole command line.
+    launched: bool = False
+    #: Filled by py_training.read_training. Environment variables that the code reads, and sets:
+    env_read: dict[str, Place] = field(default_factory=dict)
+    env_set: dict[str, Value[str]] = field(default_factory=dict)
+    #: Top-level modules that it imports, and full names of what it calls ("huggingface_hub.login",
+    #: "trl.SFTTrainer", "trl.SFTTrainer().train"), each with the places of the calls.
+    imports: dict[str, Place] = field(default_factory=dict)
+    calls: dict[str, list[Place]] = field(default_factory=dict)
 
     @cached_property
     def tree(self) -> ast.Module | None:
@@ -177,6 +186,12 @@ class Training:
     arguments: dict[str, Value[Any]] = field(default_factory=dict)
     #: The config class that holds `arguments` ("SFTConfig", "TrainingArguments", ...).
     config_class: Value[str] | None = None
+    #: Keywords given to the trainer itself (processing_class, data_collator, formatting_func, ...).
+    trainer_kwargs: dict[str, Value[Any]] = field(default_factory=dict)
+    #: Repositories named in `push_to_hub(...)`/`upload_folder(repo_id=...)` calls, and paths or
+    #: buckets that the code saves or copies results to.
+    pushes: list[Value[str]] = field(default_factory=list)
+    saves: list[Value[str]] = field(default_factory=list)
     #: Keywords of BitsAndBytesConfig (or load_in_4bit=True), None when nothing is quantised.
     quantization: dict[str, Value[Any]] | None = None
     #: Keywords of LoraConfig, None when there is no adapter.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from ftdoctor.job.source import Place
@@ -17,13 +17,17 @@ class Value(Generic[T]):
 
     Three cases are kept apart everywhere: not written (the field is None), written and known
     (`value` is set), written but not knowable here (`unknown` says why, for instance an
-    environment variable of the submitting shell). `raw` is the text as written.
+    environment variable of the submitting shell). `raw` is the text as written; of a text that is
+    known in part it is the text with the unknown parts in braces or as written (`--lr={lr}`).
+    `default` is what an unknown value is when nobody sets it (`os.environ.get("X", "default")`, an
+    argparse default, `${X:-default}`); None when there is none.
     """
 
     value: T | None
     place: Place | None = None
     unknown: str = ""
     raw: str = ""
+    default: Any = None
 
     @property
     def known(self) -> bool:
@@ -36,9 +40,11 @@ def known(value: T, place: Place | None = None, raw: str = "") -> Value[T]:
     return Value(value, place, "", raw or (value if isinstance(value, str) else ""))
 
 
-def unknown(reason: str, place: Place | None = None, raw: str = "") -> Value[T]:
+def unknown(
+    reason: str, place: Place | None = None, raw: str = "", default: Any = None
+) -> Value[T]:
     """Return a value that is written but cannot be known here; `reason` completes "because"."""
-    return Value(None, place, reason or "it cannot be told from the files", raw)
+    return Value(None, place, reason or "it cannot be told from the files", raw, default)
 
 
 def get(value: Value[T] | None) -> T | None:

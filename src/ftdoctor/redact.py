@@ -19,7 +19,12 @@ _HARMLESS = re.compile(
 )
 
 _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("PEM private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)),
+    (
+        "PEM private key",
+        re.compile(
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S
+        ),
+    ),
     ("hf_oauth__refresh_", re.compile(r"hf_oauth__refresh_[\w.\-]{8,}")),
     ("hf_oauth_", re.compile(r"hf_oauth_[\w\-]{6,}(?:\.[\w\-]+){0,2}")),
     ("hf_jwt_", re.compile(r"hf_jwt_[\w\-]{6,}(?:\.[\w\-]+){0,2}")),
@@ -36,11 +41,15 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("JWT", re.compile(r"\beyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*")),
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)([A-Za-z0-9._~+/\-]{12,}=*)")
-_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{1,15}://)([^\s/@:'\"]{1,200}):([^\s/@'\"]{1,400})@")
+_USERINFO = re.compile(
+    r"(?i)\b([a-z][a-z0-9+.\-]{1,15}://)([^\s/@:'\"]{1,200}):([^\s/@'\"]{1,400})@"
+)
 _ASSIGNED = re.compile(
     rf"""(?i)(?P<head>["']?\b{_NAME}["']?\s*(?:=>|[:=])\s*(?:[rbfu]{{0,2}}["'])?)(?P<value>[^\s"',;}}\])]{{8,}})"""
 )
-_FLAG = re.compile(r"""(?i)(?P<head>--(?:hub_|hf_|hf-|hub-)?(?:token|api[-_]key|password)[ =]["']?)(?P<value>[^\s"',;]{8,})""")
+_FLAG = re.compile(
+    r"""(?i)(?P<head>--(?:hub_|hf_|hf-|hub-)?(?:token|api[-_]key|password)[ =]["']?)(?P<value>[^\s"',;]{8,})"""
+)
 _WANDB = re.compile(r"(?i)(wandb[^\n]{0,60}?)\b([0-9a-f]{40})\b")
 _TRIGGERS = re.compile(
     r"hf_|api_org_|ya29|AIza|1//0|GOCSPX|gh[pousr]_|github_pat|sk-|AKIA|ASIA|eyJ|PRIVATE KEY|://[^\s/]*@|(?i:bearer|basic |wandb|token|secret|passw|api_?key|access_?key|private_?key|credential)"

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftdoctor.job.model import Job
+    from ftdoctor.rulebook.select import InlineIgnore
 
 
 def now() -> datetime:
     """Return the present time in UTC; SOURCE_DATE_EPOCH fixes it, so that reports reproduce."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     if epoch.isdigit():
-        return datetime.fromtimestamp(int(epoch), tz=timezone.utc)
-    return datetime.now(tz=timezone.utc)
+        return datetime.fromtimestamp(int(epoch), tz=UTC)
+    return datetime.now(tz=UTC)
 
 
 @dataclass
@@ -34,3 +35,5 @@ class Context:
     now: datetime = field(default_factory=now)
     #: Files git tracks, as given paths; None when the folder is not a git checkout.
     tracked: frozenset[str] | None = None
+    #: Ignores written in the inputs; set when the other rules have run.
+    ignores: list[InlineIgnore] = field(default_factory=list)

@@ -209,6 +209,8 @@ class Unread:
     what: str
     reason: str
     place: Place | None = None
+    #: The input claims to be a job and could not be read (a truncated YAML, a broken notebook).
+    broken: bool = False
 
 
 @dataclass

@@ -32,7 +32,9 @@ def _read_yaml(path: Path) -> Any:
         problem = getattr(error, "problem", None) or "not YAML"
         raise RuleError(f"{path}{line}: {problem}", "Mend the YAML of this rule file.") from None
     except OSError as error:
-        raise RuleError(f"{path}: {error.strerror or error}", "Check the path of the rule.") from None
+        raise RuleError(
+            f"{path}: {error.strerror or error}", "Check the path of the rule."
+        ) from None
 
 
 def rule_files(folder: Path) -> list[Path]:
@@ -62,7 +64,9 @@ def compile_folder(folder: Path) -> list[dict[str, Any]]:
         data = _read_yaml(path)
         rule = parse_rule(data, str(path))
         if rule.code in rows:
-            raise RuleError(f"{path}: code {rule.code} is already used", "Take the next free number.")
+            raise RuleError(
+                f"{path}: code {rule.code} is already used", "Take the next free number."
+            )
         if rule.name in names:
             raise RuleError(
                 f"{path}: name {rule.name!r} is already used by {names[rule.name]}",

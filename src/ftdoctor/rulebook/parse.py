@@ -9,7 +9,7 @@ from ftdoctor.errors import RuleError
 from ftdoctor.rulebook.model import SEVERITIES, After, Before, FixTemplate, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 CODE = re.compile(r"FT-[A-Z]{2,8}-\d{3}\Z")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
@@ -73,7 +73,9 @@ def _before(where: str, value: object) -> Before:
 
 def _after(where: str, value: object, *, trusted: bool) -> After:
     data = _mapping(where, "after", value, "any unless role near decide")
-    patterns = {key: _strings(where, f"after.{key}", data.get(key)) for key in ("any", "unless", "near")}
+    patterns = {
+        key: _strings(where, f"after.{key}", data.get(key)) for key in ("any", "unless", "near")
+    }
     if not patterns["any"]:
         raise _fail(where, "'after.any' needs at least one pattern")
     if not trusted:
@@ -114,7 +116,10 @@ def parse_rule(data: object, where: str, *, trusted: bool = False) -> Rule:
         raise _fail(where, "a rule file holds one mapping")
     unknown = set(data) - KEYS
     if unknown:
-        raise _fail(where, f"no field {sorted(map(str, unknown))[0]!r}; fields are {', '.join(sorted(KEYS))}")
+        raise _fail(
+            where,
+            f"no field {sorted(map(str, unknown))[0]!r}; fields are {', '.join(sorted(KEYS))}",
+        )
     code = _text(where, data, "code")
     if not CODE.match(code):
         raise _fail(where, f"'code' must look like FT-JOB-004, not {code!r}")

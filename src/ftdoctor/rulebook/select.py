@@ -31,7 +31,11 @@ def chosen(rule: Rule, select: Iterable[str], ignore: Mapping[str, str]) -> bool
 
     def matches(entry: str) -> bool:
         upper = entry.upper()
-        return rule.code == upper or rule.code.startswith(f"{upper.rstrip('-')}-") or rule.name == entry.lower()
+        return (
+            rule.code == upper
+            or rule.code.startswith(f"{upper.rstrip('-')}-")
+            or rule.name == entry.lower()
+        )
 
     wanted = list(select)
     if wanted and not any(matches(entry) for entry in wanted):
@@ -63,7 +67,9 @@ def ignored_by(finding: Finding, ignores: Iterable[InlineIgnore]) -> InlineIgnor
     for ignore in ignores:
         if finding.code not in ignore.codes and finding.name.upper() not in ignore.codes:
             continue
-        if place is not None and (place.path != ignore.path or place.line not in (ignore.line, ignore.line + 1)):
+        if place is not None and (
+            place.path != ignore.path or place.line not in (ignore.line, ignore.line + 1)
+        ):
             continue
         ignore.used = True
         return ignore

@@ -1,0 +1,28 @@
+"""Checks on the ignores that the inputs carry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftdoctor.job.source import Place
+from ftdoctor.rulebook.model import Hit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.checks.context import Context
+
+
+def unused(context: Context) -> Iterator[Hit]:
+    """An ignore that ignored nothing: the fault is gone, or the code is wrong."""
+    for ignore in context.ignores:
+        if not ignore.used:
+            codes = ", ".join(ignore.codes) or "nothing"
+            yield Hit(Place(ignore.path, ignore.line), {"codes": codes})
+
+
+def without_reason(context: Context) -> Iterator[Hit]:
+    """An ignore that gives no reason: nobody will dare to remove it."""
+    for ignore in context.ignores:
+        if ignore.used and not ignore.reason:
+            yield Hit(Place(ignore.path, ignore.line), {"codes": ", ".join(ignore.codes)})

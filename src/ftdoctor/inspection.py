@@ -1,0 +1,147 @@
+"""One `check`: read the jobs, resolve versions, gather facts, run the rules, apply ignores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ftdoctor.checks.context import Context, now
+from ftdoctor.rulebook.model import (
+    SEVERITIES,
+    Crashed,
+    Finding,
+    Ignored,
+    Ok,
+    Skipped,
+)
+from ftdoctor.rulebook.run import run
+from ftdoctor.rulebook.select import chosen, ignored_by, inline_ignores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ftdoctor.config import Config
+    from ftdoctor.job.model import Job, Unread
+    from ftdoctor.rulebook.load import Rulebook
+    from ftdoctor.rulebook.model import Rule
+
+#: Rules of this area look at the check itself and run when all others have.
+SELF_AREA = "FT-SELF-"
+
+
+@dataclass
+class JobReport:
+    """What was found for one job."""
+
+    job: Job
+    findings: list[Finding] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    crashed: list[Crashed] = field(default_factory=list)
+    ignored: list[Ignored] = field(default_factory=list)
+    passed: int = 0
+    #: Live facts that were asked, for the report: (what, answer).
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class Inspection:
+    """All that one `check` has to say."""
+
+    jobs: list[JobReport] = field(default_factory=list)
+    passed_over: list[Unread] = field(default_factory=list)
+    #: Inputs named by the user that could not be read whole.
+    broken: list[Unread] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    fail_on: str = "error"
+    online: bool = False
+
+    def findings(self) -> list[tuple[JobReport, Finding]]:
+        """Return every finding with its job, worst first, then by place."""
+        pairs = [(report, finding) for report in self.jobs for finding in report.findings]
+        return sorted(pairs, key=lambda pair: _order(pair[1]))
+
+    def count(self, severity: str) -> int:
+        """Return how many findings have this severity."""
+        return sum(f.severity == severity for _, f in self.findings())
+
+    def exit_code(self) -> int:
+        """Return the exit code of the contract: 0, 1, 3 or 4."""
+        if self.fail_on != "never":
+            floor = SEVERITIES[self.fail_on]
+            if any(SEVERITIES[f.severity] >= floor for _, f in self.findings()):
+                return 1
+        if self.broken or any(report.crashed for report in self.jobs):
+            return 4
+        if not self.jobs:
+            return 3
+        if self.online and any(s.needs for report in self.jobs for s in report.skipped):
+            return 4
+        return 0
+
+
+def _order(finding: Finding) -> tuple[int, str, int, int, str]:
+    place = finding.place
+    return (
+        -SEVERITIES[finding.severity],
+        place.path if place else "",
+        place.line if place else 0,
+        place.column if place else 0,
+        finding.code,
+    )
+
+
+def inspect(
+    jobs: list[Job],
+    book: Rulebook,
+    config: Config,
+    *,
+    with_: Mapping[str, str] | None = None,
+    gather: Callable[[Job], Mapping[str, Any]] | None = None,
+    tracked: frozenset[str] | None = None,
+) -> Inspection:
+    """Run the chosen rules on every job.
+
+    `gather` asks the world for the facts of a job; None means offline.
+    """
+    from ftdoctor.job.versions import resolve_job
+
+    rules = [r for r in book.with_before() if chosen(r, config.select, config.ignore)]
+    own = [r for r in rules if r.code.startswith(SELF_AREA)]
+    rules = [r for r in rules if not r.code.startswith(SELF_AREA)]
+    inspection = Inspection(rules=[*rules, *own], fail_on=config.fail_on)
+    moment = now()
+    seen: set[tuple[str, str, str]] = set()
+    for job in jobs:
+        resolve_job(job, dict(with_ or {}))
+        context = Context(job, gather(job) if gather else {}, moment, tracked)
+        report = JobReport(job)
+        ignores = inline_ignores([job.source, *job.sources])
+        for result in run(rules, context):
+            _sort_in(report, result, ignores, seen)
+        context.ignores = ignores
+        for result in run(own, context):
+            _sort_in(report, result, ignores, seen)
+        report.findings.sort(key=_order)
+        inspection.jobs.append(report)
+    return inspection
+
+
+def _sort_in(report: JobReport, result: Any, ignores: Any, seen: set[tuple[str, str, str]]) -> None:
+    if isinstance(result, Ok):
+        report.passed += 1
+    elif isinstance(result, Skipped):
+        if result not in report.skipped:
+            report.skipped.append(result)
+    elif isinstance(result, Crashed):
+        report.crashed.append(result)
+    else:
+        # One fault in a file shared by several jobs (a script that two launchers run) is one fault.
+        key = (result.code, str(result.place), result.summary)
+        if key in seen:
+            return
+        seen.add(key)
+        ignore = ignored_by(result, ignores)
+        if ignore is None:
+            report.findings.append(result)
+        else:
+            report.ignored.append(Ignored(result, ignore.reason, f"{ignore.path}:{ignore.line}"))

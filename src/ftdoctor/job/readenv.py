@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ftdoctor.job.source import Source
 
 if TYPE_CHECKING:
+    from ftdoctor.job.source import Place
     from ftdoctor.job.value import Value
 
 #: Files above this size (bytes) are passed over: no job is written in so much text.
@@ -99,6 +100,30 @@ class ReadEnv:
         """Return the surroundings of the file at `path`."""
         root = os.path.dirname(path)
         return cls(root=root, top=_checkout(root), files=files or Disk())
+
+    def keep(self, place: Place, fragment: Source) -> None:
+        """Remember the text that stands at `place` as a fragment whose positions map to the file.
+
+        Readers call it for multi-line texts (a YAML block scalar, a Python triple-quoted string),
+        so that the script inside can be read with exact places.
+        """
+        self.state.setdefault("fragments", {})[place] = fragment
+
+    def fragment(self, value: Value[str], context: str = "") -> Source | None:
+        """Return the text of a value as a source; None when the value is not known.
+
+        Without a kept fragment every line maps to the place of the value, and no edit is made.
+        """
+        if not value.known or value.value is None:
+            return None
+        place = value.place
+        if place is None:
+            return Source("", value.value, ((1, 1),), context, exact=False)
+        kept: Source | None = self.state.get("fragments", {}).get(place)
+        if kept is not None and kept.text == value.value:
+            return kept
+        lines = tuple((place.line, place.column) for _ in range(value.value.count("\n") + 1))
+        return Source(place.path, value.value, lines, context or place.context, exact=False)
 
     def inside(self, variables: dict[str, Value[str]] | None = None) -> ReadEnv:
         """Return the same surroundings with variables of their own (a subshell, a container)."""

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from ftdoctor.job.environment import Environment
     from ftdoctor.job.source import Place, Source
     from ftdoctor.job.value import Value
 
@@ -99,7 +100,13 @@ class Requirement:
     marker: str = ""
     upgrade: bool = False
     #: Position in time: a later install of the same package wins over an earlier one.
+    #: Requirements of one command (or one file) share it: they are resolved together.
     order: int = 0
+    #: The index that the command names besides or instead of the default ("https://.../whl/cu126",
+    #: or "cu126" of uv's `--torch-backend=cu126`); "" for the default.
+    index: str = ""
+    #: `--no-deps`: what it requires is not installed.
+    no_deps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +258,8 @@ class Job:
     requirements: list[Requirement] = field(default_factory=list)
     #: Filled by ftdoctor.job.versions from requirements, image and --with.
     packages: dict[str, Resolved] = field(default_factory=dict)
+    #: Where the packages come from and how much of it is known; filled with `packages`.
+    environment: Environment | None = None
     scripts: list[Script] = field(default_factory=list)
     trainings: list[Training] = field(default_factory=list)
     #: Keys that are not part of the spec, with their key path: gcloud sends or drops them unread.

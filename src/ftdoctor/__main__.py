@@ -1,4 +1,4 @@
-"""Entry point. `--version` and `rule CODE` answer before anything is imported that they don't need."""
+"""Entry point. `--version` answers before anything is imported that it does not need."""
 
 from __future__ import annotations
 

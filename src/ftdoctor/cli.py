@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 EPILOG = """\b
 Exit codes
-  check    0 nothing to report  1 findings  2 wrong use  3 nothing to check here  4 could not be told
+  check    0 nothing to report  1 findings  2 wrong use  3 nothing to check here  4 cannot tell
   explain  0 named or healthy   2 wrong use  3 not recognised  4 log not readable whole
   smoke    0 works  1 fails  2 wrong use  4 no verdict
 """
@@ -99,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output went away (`| head`); that is no failure of ours.
-        sys.stdout = open(os.devnull, "w")
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 0
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)

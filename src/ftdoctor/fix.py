@@ -77,7 +77,7 @@ def _valid(path: str, text: str) -> str:
             ast.parse(text)
         except (SyntaxError, ValueError) as error:
             return f"the edited Python would not parse ({error})"
-    if path.endswith(".ipynb") or path.endswith(".json"):
+    if path.endswith((".ipynb", ".json")):
         import json
 
         try:

@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import re
 
-_NAME = r"[A-Za-z0-9_.-]*(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
+_NAME = (
+    r"[A-Za-z0-9_.-]*"
+    r"(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
+)
 #: Words that stand where a secret would, and are none.
 _HARMLESS = re.compile(
-    r"""(?ix) \A (?: \$ .* | \{.* | <.* | %.* | true | false | none | null | yes | no | \*+ | x{3,} | \.{3}
-    | os\.(?:environ|getenv).* | get_token\(.* | userdata\..* | args\..* | .*_here | your[_-].* | hf_x{2,}.*
-    | [a-z_.]+\( .* | self\..* ) \Z"""
+    r"""(?ix) \A (?: \$ .* | \{.* | <.* | %.* | true | false | none | null | yes | no
+    | \*+ | x{3,} | \.{3} | os\.(?:environ|getenv).* | get_token\(.* | userdata\..* | args\..*
+    | .*_here | your[_-].* | hf_x{2,}.* | [a-z_.]+\( .* | self\..* ) \Z"""
 )
+
+#: The start of a word: also right after an escaped line end (JSON) or a colour sequence.
+_EDGE = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=\[\d[mK])|(?<=\[\d\dm))"
 
 _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
@@ -29,16 +35,16 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("hf_oauth_", re.compile(r"hf_oauth_[\w\-]{6,}(?:\.[\w\-]+){0,2}")),
     ("hf_jwt_", re.compile(r"hf_jwt_[\w\-]{6,}(?:\.[\w\-]+){0,2}")),
     ("api_org_", re.compile(r"api_org_[A-Za-z0-9]{16,}")),
-    ("hf_", re.compile(r"(?<![A-Za-z0-9])hf_(?!x{4,}|X{4,})[A-Za-z0-9]{20,}")),
+    ("hf_", re.compile(r"hf_(?!x{4,}|X{4,})[A-Za-z0-9]{20,}")),
     ("ya29.", re.compile(r"ya29\.[\w\-.]{20,}")),
-    ("1//", re.compile(r"\b1//0[\w\-]{20,}")),
+    ("1//", re.compile(_EDGE + r"1//0[\w\-]{20,}")),
     ("GOCSPX-", re.compile(r"GOCSPX-[\w\-]{10,}")),
     ("AIza", re.compile(r"AIza[\w\-]{30,}")),
-    ("gh", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,})")),
-    ("sk-", re.compile(r"\bsk-[A-Za-z0-9_\-]{20,}")),
-    ("AKIA", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
-    ("wandb_v1_", re.compile(r"\bwandb_v1_[\w\-]{20,}")),
-    ("JWT", re.compile(r"\beyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*")),
+    ("gh", re.compile(_EDGE + r"(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,})")),
+    ("sk-", re.compile(_EDGE + r"sk-[A-Za-z0-9_\-]{20,}")),
+    ("AKIA", re.compile(_EDGE + r"(?:AKIA|ASIA)[A-Z0-9]{16}")),
+    ("wandb_v1_", re.compile(_EDGE + r"wandb_v1_[\w\-]{20,}")),
+    ("JWT", re.compile(_EDGE + r"eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*")),
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)([A-Za-z0-9._~+/\-]{12,}=*)")
 _USERINFO = re.compile(
@@ -48,11 +54,19 @@ _ASSIGNED = re.compile(
     rf"""(?i)(?P<head>["']?\b{_NAME}["']?\s*(?:=>|[:=])\s*(?:[rbfu]{{0,2}}["'])?)(?P<value>[^\s"',;}}\])]{{8,}})"""
 )
 _FLAG = re.compile(
-    r"""(?i)(?P<head>--(?:hub_|hf_|hf-|hub-)?(?:token|api[-_]key|password)[ =]["']?)(?P<value>[^\s"',;]{8,})"""
+    r"""(?i)(?P<head>--(?:hub_|hf_|hf-|hub-)?(?:token|api[-_]key|password)[ =]["']?)"""
+    r"""(?P<value>[^\s"',;]{8,})"""
+)
+#: A pass phrase may hold blanks; for these two names a quoted text is masked whole.
+_PHRASE = re.compile(
+    r"""(?i)(?P<head>["']?\b[\w.-]*(?:PASSWORD|PASSWD|SECRET)["']?\s*[:=]\s*["'])"""
+    r"""(?P<value>[^"'\n]{8,})(?=["'])"""
 )
 _WANDB = re.compile(r"(?i)(wandb[^\n]{0,60}?)\b([0-9a-f]{40})\b")
 _TRIGGERS = re.compile(
-    r"hf_|api_org_|ya29|AIza|1//0|GOCSPX|gh[pousr]_|github_pat|sk-|AKIA|ASIA|eyJ|PRIVATE KEY|://[^\s/]*@|(?i:bearer|basic |wandb|token|secret|passw|api_?key|access_?key|private_?key|credential)"
+    r"hf_|api_org_|ya29|AIza|1//0|GOCSPX|gh[pousr]_|github_pat|sk-|AKIA|ASIA|eyJ|PRIVATE KEY"
+    r"|://[^\s/]*@|(?i:bearer|basic |wandb|token|secret|passw|api_?-?key|access_?key|credential)"
+    r"|(?i:private_?key)"
 )
 
 
@@ -84,6 +98,7 @@ def redact(text: str) -> str:
     text = _USERINFO.sub(lambda m: f"{m[1]}{m[2]}:{_mask('', m[3])}@", text)
     text = _WANDB.sub(lambda m: f"{m[1]}{_mask('', m[2])}", text)
     text = _FLAG.sub(_assigned, text)
+    text = _PHRASE.sub(_assigned, text)
     return _ASSIGNED.sub(_assigned, text)
 
 

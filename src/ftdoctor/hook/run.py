@@ -42,8 +42,8 @@ def changes(kind: str, stdin: str) -> Iterator[tuple[str, list[str]]]:
             commits = git("rev-list", local, "--not", "--remotes").decode().split()
             if commits:
                 listed = git(
-                    "diff-tree", "--stdin", "-r", "-z", "--root", "-m", "--name-only", "--no-commit-id",
-                    "--diff-filter=ACMR", stdin="\n".join(commits).encode(),
+                    "diff-tree", "--stdin", "-r", "-z", "--root", "-m", "--name-only",
+                    "--no-commit-id", "--diff-filter=ACMR", stdin="\n".join(commits).encode(),
                 )  # fmt: skip
                 yield local, sorted(set(names(listed)))
 

@@ -9,7 +9,10 @@ from ftdoctor.hook.git import git, names
 
 #: What a job, its script or its requirements may be written in.
 SUFFIXES = frozenset(
-    ".py .ipynb .yaml .yml .json .sh .bash .zsh .md .markdown .rst .toml .txt .lock .cfg .tf .ps1 .mk".split()
+    (
+        ".py .ipynb .yaml .yml .json .sh .bash .zsh .md .markdown .rst .toml .txt .lock .cfg "
+        ".tf .ps1 .mk"
+    ).split()
 )
 NAMES = frozenset({"Dockerfile", "Makefile", "Pipfile", "Pipfile.lock"})
 #: Bytes; a larger blob is not a job.

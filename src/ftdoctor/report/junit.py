@@ -20,7 +20,7 @@ def _safe(text: str) -> str:
 
 
 def render(inspection: Inspection) -> str:
-    """Return JUnit XML; a finding below `--fail-on` is a passed case with its text in system-out."""
+    """Return JUnit XML; a finding below `--fail-on` is a passed case with its text."""
     from ftdoctor.rulebook.model import SEVERITIES
 
     floor = SEVERITIES.get(inspection.fail_on, 99)

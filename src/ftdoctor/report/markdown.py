@@ -35,8 +35,8 @@ def render(inspection: Inspection) -> str:
             command = f" `{_cell(fix.command)}`" if fix and fix.command else ""
             place = f"`{finding.place}`" if finding.place else ""
             rows.append(
-                f"| {_MARKS[finding.severity]} | {finding.code} | {_cell(finding.summary)} | {place} "
-                f"| {_cell(fix.text) if fix else ''}{command} |"
+                f"| {_MARKS[finding.severity]} | {finding.code} | {_cell(finding.summary)} "
+                f"| {place} | {_cell(fix.text) if fix else ''}{command} |"
             )
         rows.append("")
         if report.skipped:

@@ -64,7 +64,8 @@ def _excerpt(place: Place, texts: dict[str, list[str]], colour: str) -> Iterator
     end = place.end_column - 1 if place.end_line == place.line else len(raw.rstrip())
     width = max(1, min(end - start, cut + window - start)) if place.end_line else 1
     pad = " " * (start - cut + (1 if cut else 0))
-    yield f"      {click.style('|', fg='blue')} {pad}{click.style('^' * width, fg=colour, bold=True)}"
+    carets = click.style("^" * width, fg=colour, bold=True)
+    yield f"      {click.style('|', fg='blue')} {pad}{carets}"
 
 
 def _finding(finding: Finding, texts: dict[str, list[str]], width: int) -> Iterator[str]:

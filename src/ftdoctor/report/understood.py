@@ -79,7 +79,9 @@ def _pool(pool: WorkerPool) -> dict[str, Any]:
         "image": pool.image,
         "python_module": pool.python_module,
     }
-    result = {name: value_json(value) for name, value in fields.items() if value is not None}
+    result: dict[str, Any] = {
+        name: value_json(value) for name, value in fields.items() if value is not None
+    }
     result["command"] = [value_json(v) for v in pool.command]
     result["args"] = [value_json(v) for v in pool.args]
     result["env"] = _values(pool.env)

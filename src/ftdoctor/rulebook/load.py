@@ -38,7 +38,7 @@ def _read_yaml(path: Path) -> Any:
 
 
 def rule_files(folder: Path) -> list[Path]:
-    """Return the rule files under a folder (AREA/CODE-name.yaml or flat), sorted, tables left out."""
+    """Return the rule files under a folder (AREA/CODE-name.yaml or flat), without tables."""
     found: list[Path] = []
     stack = [folder]
     while stack:
@@ -161,7 +161,7 @@ def load(extra: Iterable[Path] = ()) -> Rulebook:
         for row in compile_folder(folder):
             if row["code"] in codes or row["name"] in names:
                 raise RuleError(
-                    f"{folder}: {row['code']} {row['name']} is taken by a rule that ships with ftdoctor",
+                    f"{folder}: {row['code']} {row['name']} is taken by a rule of ftdoctor",
                     "Give your rule its own area, for instance FT-ACME-001.",
                 )
             rows.append(row)

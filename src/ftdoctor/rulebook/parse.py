@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 CODE = re.compile(r"FT-[A-Z]{2,8}-\d{3}\Z")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 KEYS = frozenset(
-    "code name parent severity since platforms summary before after explain fixes verify references".split()
+    (
+        "code name parent severity since platforms summary before after explain fixes "
+        "verify references"
+    ).split()
 )
 ROLES = ("cause", "consequence", "wrapper")
 Where = "Callable[[str], str]"
@@ -126,7 +129,7 @@ def parse_rule(data: object, where: str, *, trusted: bool = False) -> Rule:
     name = _text(where, data, "name")
     if not NAME.match(name):
         raise _fail(where, f"'name' must be lower-case words joined by '-', not {name!r}")
-    severity = data.get("severity")
+    severity: Any = data.get("severity")
     if severity not in SEVERITIES:
         raise _fail(where, f"'severity' must be error, warning or note, not {severity!r}")
     before = _before(where, data["before"]) if data.get("before") is not None else None

@@ -1,0 +1,1 @@
+"""This machine, read without importing torch: packages, GPU and driver, token, Google account."""

@@ -30,6 +30,9 @@ def changes(kind: str, stdin: str) -> Iterator[tuple[str, list[str]]]:
             ),
         )
         return
+    from_ref, to_ref = os.environ.get("PRE_COMMIT_FROM_REF"), os.environ.get("PRE_COMMIT_TO_REF")
+    if to_ref and not stdin.strip():  # the pre-commit framework took stdin and says it this way
+        stdin = f"HEAD {to_ref} HEAD {from_ref or _ZERO}"
     for line in stdin.splitlines():
         parts = line.split()
         if len(parts) != 4 or not parts[1].strip("0"):

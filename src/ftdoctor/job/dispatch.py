@@ -1,0 +1,41 @@
+"""One function per kind of file; each imports only the readers that it needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ftdoctor.job.model import Job
+    from ftdoctor.job.read import Reading
+    from ftdoctor.job.readenv import ReadEnv
+    from ftdoctor.job.source import Source
+
+
+def read_yaml(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
+    """Read a YAML or JSON file."""
+    from ftdoctor.job import vertex_yaml
+
+    if vertex_yaml.looks_like_spec(source.text):
+        return vertex_yaml.read(source, env)
+    return []
+
+
+def read_submit(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
+    """Read a Python file that may submit jobs, else as the job itself."""
+    from ftdoctor.job import py_submit
+
+    return py_submit.read(source, env) or read_python(source, env, reading)
+
+
+def read_python(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
+    """Read a Python file that is itself the job."""
+    from ftdoctor.job import py_job
+
+    return py_job.script_job(source, env)
+
+
+def read_notebook(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
+    """Read a notebook."""
+    from ftdoctor.job import notebook
+
+    return notebook.read(source, env)

@@ -1,0 +1,182 @@
+"""One cause out of many matches: what broke first, what only followed, what is noise."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ftdoctor.logs.blocks import find_blocks
+from ftdoctor.logs.lines import PLATFORM_STREAMS
+from ftdoctor.logs.match import Match, find_matches
+from ftdoctor.logs.progress import Life
+
+if TYPE_CHECKING:
+    from ftdoctor.logs.blocks import Block
+    from ftdoctor.logs.lines import Line
+    from ftdoctor.logs.patterns import Patterns
+
+_ROLES = {"cause": 0, "consequence": 1, "wrapper": 2}
+#: Launchers end with a traceback of their own that tells of the child's end, not of its reason.
+_LAUNCHER = re.compile(
+    r"ChildFailedError|CalledProcessError|SignalException|ProcessRaisedException|ProcessExitedException"
+)
+_RETRY = re.compile(r"\b[Rr]etry(?:ing)?\b|\b[Ww]ill retry\b|\battempt \d+ of \d+|Trying to resume")
+#: Known to stand in healthy logs too. Google's images print the first in runs that succeed.
+_HARMLESS = re.compile(
+    r"No module named '(?:pythonjsonlogger|sitecustomize|usercustomize)'|sitecustomize|Exception ignored in"
+)
+
+
+@dataclass
+class Verdict:
+    """What a run's lines say."""
+
+    cause: Match | None = None
+    confidence: str = ""
+    also: list[Match] = field(default_factory=list)
+    #: The failure that decided, or the one to show when nothing was recognised.
+    block: Block | None = None
+    failed: bool = False
+
+
+@dataclass
+class Run:
+    """The lines of the last attempt with what was found in them; deciders look at it."""
+
+    lines: list[Line]
+    blocks: list[Block]
+    matches: list[Match]
+    life: Life
+    patterns: Patterns
+    facts: dict[str, object] = field(default_factory=dict)
+
+    def name(self, match: Match) -> str:
+        """The rule's name of a match."""
+        found: str = self.patterns.rules[match.rule][1]
+        return found
+
+
+def look(lines: list[Line], patterns: Patterns, facts: dict[str, object]) -> Run:
+    """Find blocks and matches in the lines."""
+    blocks = find_blocks(lines)
+    return Run(lines, blocks, find_matches(lines, blocks, patterns), Life(lines), patterns, facts)
+
+
+def judge(run: Run) -> Verdict:
+    """Name the cause, if there is one."""
+    _decide(run)
+    fatal = [block for block in run.blocks if not _survived(block, run)]
+    alive = [match for match in run.matches if not _is_past(match, run)]
+    rules = run.patterns.rules
+    causes = [match for match in alive if rules[match.rule][3] == "cause"]
+    pool = causes or [match for match in alive if rules[match.rule][3] == "consequence"]
+    pool = pool or [match for match in alive if rules[match.rule][3] == "wrapper"]
+    pool = _without_ancestors(pool, run.patterns)
+    shown = _decisive(fatal)
+    if not pool:
+        return Verdict(also=_one_each(run.matches), block=shown, failed=bool(fatal))
+    pool.sort(key=lambda match: _rank(match, run, fatal))
+    best = pool[0]
+    others = {match.rule for match in pool} - {best.rule}
+    in_fatal = best.block in fatal if best.block else False
+    if rules[best.rule][3] != "cause":
+        confidence = "low"
+    elif in_fatal or best.line.stream in PLATFORM_STREAMS:
+        confidence = (
+            "medium"
+            if others and _rank(pool[0], run, fatal)[0] == _next_rank(pool, run, fatal)
+            else "high"
+        )
+    else:
+        confidence = "medium"
+    also = [match for match in _one_each(run.matches) if match.rule != best.rule]
+    return Verdict(best, confidence, also, best.block or shown, failed=True)
+
+
+def _next_rank(pool: list[Match], run: Run, fatal: list[Block]) -> int:
+    """The rank of the best match of another rule in another block."""
+    for match in pool[1:]:
+        if match.rule != pool[0].rule and match.block is not pool[0].block:
+            return _rank(match, run, fatal)[0]
+    return -1
+
+
+def _decide(run: Run) -> None:
+    """Let the named deciders choose between a rule and its children."""
+    rules = run.patterns.rules
+    kept: list[Match] = []
+    for match in run.matches:
+        name = rules[match.rule][5]
+        if name:
+            from ftdoctor.logs.deciders import decide
+
+            chosen = decide(name, match, run)
+            if chosen is None:
+                continue
+            number = run.patterns.by_name.get(chosen)
+            if number is not None:
+                match.rule = number
+        kept.append(match)
+    run.matches = kept
+
+
+def _survived(block: Block, run: Run) -> bool:
+    """Whether the run went on after this failure, or the failure is known to be harmless."""
+    if any(_HARMLESS.search(line.text) for line in block.members[-3:]):
+        return True
+    return run.life.survived(block.last)
+
+
+def _is_past(match: Match, run: Run) -> bool:
+    """Whether a match tells of something that the run outlived.
+
+    A warning that a rule names on purpose stays; an exception that was caught, or an error that
+    was tried again, does not when the run went on.
+    """
+    if match.block is not None:
+        if any(_HARMLESS.search(line.text) for line in match.block.members[-3:]):
+            return True
+        return run.life.survived(match.block.last)
+    return bool(_RETRY.search(match.line.text)) and run.life.survived(match.line.at)
+
+
+def _rank(match: Match, run: Run, fatal: list[Block]) -> tuple[int, int, int]:
+    """Order of candidates, the best first: (kind of evidence, order of blocks, order of lines)."""
+    block = match.block
+    if match.line.stream in PLATFORM_STREAMS:
+        return (0, 0, match.line.at)
+    if block is not None and block in fatal:
+        launcher = block.final is not None and bool(_LAUNCHER.search(block.final.type))
+        if launcher:
+            return (3, block.last, match.line.at)
+        if block.kind in ("traceback", "bare", "cut"):
+            return (1, block.last, match.line.at)
+        return (2, block.last, match.line.at)
+    return (2, match.line.at, match.line.at)
+
+
+def _without_ancestors(pool: list[Match], patterns: Patterns) -> list[Match]:
+    """Drop a rule when one of its children is there too."""
+    names = {patterns.rules[match.rule][1] for match in pool}
+    ancestors = {above for name in names for above in patterns.ancestors(name)}
+    return [match for match in pool if patterns.rules[match.rule][1] not in ancestors]
+
+
+def _one_each(matches: list[Match]) -> list[Match]:
+    """Return the first match of each rule."""
+    seen: dict[int, Match] = {}
+    for match in matches:
+        seen.setdefault(match.rule, match)
+    return list(seen.values())
+
+
+def _decisive(fatal: list[Block]) -> Block | None:
+    """Return the failure to show when no rule knows it: the last real traceback, else the last."""
+    real = [
+        b
+        for b in fatal
+        if b.kind in ("traceback", "cut", "bare")
+        and not (b.final and _LAUNCHER.search(b.final.type))
+    ]
+    return (real or fatal or [None])[-1]  # type: ignore[list-item]

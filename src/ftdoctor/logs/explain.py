@@ -1,0 +1,198 @@
+"""From a log to an explanation: read, find the last attempt, judge, fill the rule's texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ftdoctor.logs.attempts import last_attempt
+from ftdoctor.logs.causes import Verdict, judge, look
+from ftdoctor.logs.facts import gather
+from ftdoctor.logs.scan import Scan, scan
+from ftdoctor.redact import redact
+from ftdoctor.rulebook.text import fill
+
+if TYPE_CHECKING:
+    from ftdoctor.logs.lines import Line
+    from ftdoctor.logs.match import Match
+    from ftdoctor.logs.patterns import Patterns
+    from ftdoctor.logs.reading import RawLog
+
+#: Longest evidence shown of one line, in characters.
+_SHOWN = 600
+
+
+@dataclass
+class Explanation:
+    """The answer for one log. `document()` is the JSON form."""
+
+    source: str
+    outcome: str
+    scan: Scan
+    facts: dict[str, Any]
+    attempts: int = 1
+    cause: dict[str, Any] | None = None
+    also: list[dict[str, Any]] = field(default_factory=list)
+    block: str = ""
+    run: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0 named or healthy, 3 a failure that was not recognised, 4 not read whole."""
+        if self.outcome == "unrecognised":
+            return 4 if self.scan.truncated else 3
+        return 4 if self.scan.truncated and self.outcome == "healthy" else 0
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document (schema version 1)."""
+        return {
+            "schema_version": 1,
+            "run": {
+                "source": self.source,
+                **self.run,
+                "form": self.scan.form or "text",
+                "lines": self.scan.total_lines,
+                "bytes": self.scan.total_bytes,
+                "attempts": self.attempts,
+                **({"not_read_whole": self.scan.truncated} if self.scan.truncated else {}),
+                "facts": self.facts,
+            },
+            "outcome": self.outcome,
+            "cause": self.cause,
+            "also_seen": self.also,
+            "error_block": self.block,
+        }
+
+
+def explain_log(
+    raw: RawLog,
+    patterns: Patterns,
+    *,
+    platform: str = "",
+    job: list[Line] | None = None,
+    known: dict[str, Any] | None = None,
+    engine: str = "auto",
+) -> Explanation:
+    """Explain one log.
+
+    `job` are lines that the platform's job resource adds (its error field); `known` are facts that
+    the platform told (GPU, image, cost) and that go before what the log says.
+    """
+    found = scan(raw, patterns, engine=engine)
+    lines = found.lines
+    if job:
+        lines = [*lines, *job]
+        for at, line in enumerate(lines):
+            line.at = at
+    facts: dict[str, Any] = {**gather(lines), **(known or {})}
+    if platform:
+        facts["platform"] = platform
+    run = look(lines, patterns, facts)
+    start, attempts = last_attempt(lines, run.blocks)
+    verdict: Verdict | None = None
+    if start:
+        last = look(lines[start:], patterns, facts)
+        verdict = judge(last)
+        if verdict.cause is not None:
+            run = last
+        elif verdict.failed or not run.matches:
+            # The last attempt failed without saying why; an earlier one may tell.
+            verdict = None
+    if verdict is None:
+        verdict = judge(run)
+    result = Explanation(raw.name, "healthy", found, _shown_facts(facts), attempts)
+    if verdict.cause is not None:
+        result.outcome = "named"
+        result.cause = _cause(verdict, patterns, facts)
+    elif verdict.failed:
+        result.outcome = "unrecognised"
+    best = verdict.cause.rule if verdict.cause else -1
+    result.also = [_seen(match, patterns) for match in verdict.also if match.rule != best][:20]
+    result.block = _block_text(verdict, lines)
+    return result
+
+
+def _cause(verdict: Verdict, patterns: Patterns, facts: dict[str, Any]) -> dict[str, Any]:
+    match = verdict.cause
+    assert match is not None
+    code, name, parent, _, _, _, before, _ = patterns.rules[match.rule]
+    rule = patterns.rulebook().rule(code)
+    values = {**_flat(facts), **match.captures}
+    values = {key: redact(str(value)) for key, value in values.items()}
+    return {
+        "code": code,
+        "name": name,
+        "parent": parent or None,
+        "confidence": verdict.confidence,
+        "severity": rule.severity,
+        "summary": fill(rule.summary, values),
+        "explain": fill(rule.explain, values),
+        "fixes": [
+            {
+                "text": fill(fix.text, values),
+                "command": fill(fix.command, values),
+                "edit": dict(fix.edit) if fix.edit else None,
+                "safe": fix.safe,
+            }
+            for fix in rule.fixes
+        ],
+        "references": list(rule.references),
+        "evidence": _evidence(match, verdict),
+        "would_have_been_stopped_by_check": bool(before),
+    }
+
+
+def _evidence(match: Match, verdict: Verdict) -> list[dict[str, Any]]:
+    lines = [match.line]
+    block = match.block
+    if block is not None and block.final is not None:
+        closing = next((line for line in block.members if line.at == block.final.line), None)
+        if closing is not None and closing is not match.line:
+            lines.append(closing)
+    return [{"line": line.number, "text": shown(line.text)} for line in lines]
+
+
+def shown(text: str) -> str:
+    """Return a line fit for a report: redacted, a very long one cut."""
+    text = redact(text.strip())
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 100]} … {text[-90:]}"
+
+
+def _seen(match: Match, patterns: Patterns) -> dict[str, Any]:
+    code, name, _, role, *_ = patterns.rules[match.rule]
+    return {
+        "code": code,
+        "name": name,
+        "role": role,
+        "line": match.line.number,
+        "text": shown(match.line.text),
+    }
+
+
+def _block_text(verdict: Verdict, lines: list[Line]) -> str:
+    if verdict.block is not None:
+        block = verdict.block
+        if block.kind == "line":
+            around = [line for line in lines if block.first - 6 <= line.at <= block.last + 6]
+            return redact("\n".join(line.text for line in around))
+        return redact(block.text())
+    if verdict.cause is not None:
+        return shown(verdict.cause.line.text)
+    return ""
+
+
+def _flat(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts as placeholders: {trl_version}, {gpu}, {model}, ..."""
+    flat = {key: value for key, value in facts.items() if not isinstance(value, (dict, list))}
+    versions = facts.get("versions")
+    if isinstance(versions, dict):
+        flat |= {f"{name.replace('-', '_')}_version": version for name, version in versions.items()}
+    return flat
+
+
+def _shown_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    from ftdoctor.redact import redact_tree
+
+    tree = redact_tree(facts)
+    assert isinstance(tree, dict)
+    return tree

@@ -1,0 +1,138 @@
+"""Which rules match which lines of a run."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from ftdoctor.logs.patterns import UNLESS
+from ftdoctor.logs.prefilter import Prefilter
+
+if TYPE_CHECKING:
+    from ftdoctor.logs.blocks import Block
+    from ftdoctor.logs.lines import Line
+    from ftdoctor.logs.patterns import Patterns
+
+#: A longer line is matched in windows round its literals, so that no pattern sees it whole.
+_LONG = 4000
+#: Without a block, `near` looks this many lines up and down.
+NEARBY = 60
+
+
+class Match:
+    """A rule's pattern found in a line. `captures` are the named groups of the pattern."""
+
+    __slots__ = ("block", "captures", "line", "rule")
+
+    def __init__(self, rule: int, line: Line, captures: dict[str, str]) -> None:
+        self.rule = rule
+        self.line = line
+        self.captures = captures
+        self.block: Block | None = None
+
+
+def find_matches(lines: list[Line], blocks: list[Block], patterns: Patterns) -> list[Match]:
+    """Return the matches of `any` patterns whose `unless` and `near` conditions hold, in order."""
+    found: dict[tuple[int, int], Match] = {}
+    vetoed: set[int] = set()
+    for index, numbers, literals in _candidates(lines, patterns):
+        line = lines[index]
+        for number in numbers:
+            text, rule, kind = patterns.texts[number]
+            if kind == UNLESS and rule in vetoed:
+                continue
+            if kind != UNLESS and (rule, index) in found:
+                continue
+            match = _search(patterns, number, line.text, literals)
+            if match is None:
+                continue
+            if kind == UNLESS:
+                vetoed.add(rule)
+            else:
+                groups = {key: value for key, value in match.items() if value is not None}
+                found[rule, index] = Match(rule, line, groups)
+    matches = [match for match in found.values() if match.rule not in vetoed]
+    _place(matches, blocks)
+    matches = [match for match in matches if _near(match, lines, patterns)]
+    return sorted(matches, key=lambda match: match.line.at)
+
+
+def _candidates(
+    lines: list[Line], patterns: Patterns
+) -> list[tuple[int, list[int], dict[int, list[str]]]]:
+    """(line index, pattern numbers to try, literals by pattern) for lines that hold a literal."""
+    finder = Prefilter(
+        (entry[0].encode(), entry[2].encode(), number)
+        for number, entry in enumerate(patterns.literals)
+    )
+    block = "\n".join(line.text for line in lines).encode("utf-8", "replace")
+    wanted: dict[int, tuple[list[int], dict[int, list[str]]]] = {}
+    for index, literals in finder.lines(block).items():
+        numbers: list[int] = []
+        by_pattern: dict[int, list[str]] = {}
+        for literal in literals:
+            entry = patterns.literals[literal]
+            for number in entry[1]:
+                if number not in by_pattern:
+                    numbers.append(number)
+                by_pattern.setdefault(number, []).append(entry[0])
+        wanted[index] = (sorted(numbers), by_pattern)
+    if patterns.unfiltered:
+        for index in range(len(lines)):
+            numbers, by_pattern = wanted.setdefault(index, ([], {}))
+            numbers += patterns.unfiltered
+    return [(index, *wanted[index]) for index in sorted(wanted)]
+
+
+def _search(
+    patterns: Patterns, number: int, text: str, literals: dict[int, list[str]]
+) -> dict[str, str] | None:
+    """Return the named groups of a match, None for no match."""
+    regex = patterns.regex(number)
+    if len(text) <= _LONG:
+        match = regex.search(text)
+        return None if match is None else match.groupdict()
+    windows = [text[:_LONG], text[-_LONG:]]
+    for literal in literals.get(number, ()):
+        at = text.find(literal)
+        while at >= 0 and len(windows) < 12:
+            windows.append(text[max(0, at - _LONG // 2) : at + _LONG // 2])
+            at = text.find(literal, at + _LONG // 2)
+    for window in windows:
+        match = regex.search(window)
+        if match is not None:
+            return match.groupdict()
+    return None
+
+
+def _place(matches: list[Match], blocks: list[Block]) -> None:
+    """Give each match the block that its line is in."""
+    member: dict[int, Block] = {}
+    for block in blocks:
+        for line in block.members:
+            member.setdefault(line.at, block)
+    for match in matches:
+        match.block = member.get(match.line.at)
+
+
+def _near(match: Match, lines: list[Line], patterns: Patterns) -> bool:
+    near: list[str] = patterns.rules[match.rule][4]
+    if not near:
+        return True
+    import re
+
+    around = surroundings(match, lines)
+    wanted = [re.compile(text) for text in near]
+    return any(regex.search(line.text[:_LONG]) for line in around for regex in wanted)
+
+
+def surroundings(match: Match, lines: list[Line]) -> list[Line]:
+    """Return the lines that `near` may look at: the match's block, else the lines round it."""
+    if match.block is not None and match.block.kind == "traceback":
+        return match.block.members
+    at = bisect_left([line.at for line in lines], match.line.at)
+    return [
+        line
+        for line in lines[max(0, at - NEARBY) : at + NEARBY + 1]
+        if line.stream == match.line.stream or not match.line.stream or not line.stream
+    ]

@@ -1,0 +1,65 @@
+"""Find which literals stand in a block of lines, without one pass per literal.
+
+Each literal is selected by its most telling whole word. One pass splits the block into words
+(C speed); literals whose word is not there are out, whatever their number. The few that stay are
+searched for. Literals without a whole word are searched for directly.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+from ftdoctor.logs.literals import SEPARATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class Prefilter:
+    """Literals (bytes) with their selecting words ("" for none) and what they stand for."""
+
+    def __init__(self, literals: Iterable[tuple[bytes, bytes, int]]) -> None:
+        self._by_word: dict[bytes, list[tuple[bytes, int]]] = {}
+        self._loose: list[tuple[bytes, int]] = []
+        for text, word, what in literals:
+            if word:
+                self._by_word.setdefault(word, []).append((text, what))
+            else:
+                self._loose.append((text, what))
+
+    def present(self, block: bytes) -> Iterator[tuple[bytes, int]]:
+        """Yield (literal, what) for every literal that stands somewhere in the block."""
+        words = self._by_word.keys() & set(block.translate(SEPARATE).split())
+        for word in words:
+            for text, what in self._by_word[word]:
+                if text in block:
+                    yield text, what
+        for text, what in self._loose:
+            if text in block:
+                yield text, what
+
+    def lines(self, block: bytes) -> dict[int, set[int]]:
+        """Return, for each line number (from 0) of the block that holds literals, what they are."""
+        found: dict[int, set[int]] = {}
+        starts: list[int] | None = None
+        for text, what in self.present(block):
+            if starts is None:
+                starts = line_starts(block)
+            at = block.find(text)
+            while at >= 0:
+                line = bisect_right(starts, at) - 1
+                found.setdefault(line, set()).add(what)
+                if line + 1 >= len(starts):
+                    break
+                at = block.find(text, starts[line + 1])
+        return found
+
+
+def line_starts(block: bytes) -> list[int]:
+    """Return the offset at which each line of the block starts."""
+    starts = [0]
+    for line in block.split(b"\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    starts.pop()
+    return starts

@@ -35,6 +35,9 @@ class Explanation:
     also: list[dict[str, Any]] = field(default_factory=list)
     block: str = ""
     run: dict[str, Any] = field(default_factory=dict)
+    #: With --against: lines whose template the good log has not.
+    unusual: list[dict[str, Any]] = field(default_factory=list)
+    compared: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -61,6 +64,7 @@ class Explanation:
             "cause": self.cause,
             "also_seen": self.also,
             "error_block": self.block,
+            **({"against": self.compared, "unusual": self.unusual} if self.compared else {}),
         }
 
 
@@ -70,13 +74,15 @@ def explain_log(
     *,
     platform: str = "",
     job: list[Line] | None = None,
+    good: tuple[str, list[Line]] | None = None,
     known: dict[str, Any] | None = None,
     engine: str = "auto",
 ) -> Explanation:
     """Explain one log.
 
     `job` are lines that the platform's job resource adds (its error field); `known` are facts that
-    the platform told (GPU, image, cost) and that go before what the log says.
+    the platform told (GPU, image, cost) and that go before what the log says; `good` is the name
+    and the lines of a log of a run that succeeded.
     """
     found = scan(raw, patterns, engine=engine)
     lines = found.lines
@@ -109,6 +115,13 @@ def explain_log(
     best = verdict.cause.rule if verdict.cause else -1
     result.also = [_seen(match, patterns) for match in verdict.also if match.rule != best][:20]
     result.block = _block_text(verdict, lines)
+    if good is not None:
+        from ftdoctor.logs.against import unusual
+
+        result.compared = good[0]
+        result.unusual = [
+            {**row, "text": shown(row["text"])} for row in unusual(lines[start:], good[1])
+        ]
     return result
 
 
@@ -196,3 +209,18 @@ def _shown_facts(facts: dict[str, Any]) -> dict[str, Any]:
     tree = redact_tree(facts)
     assert isinstance(tree, dict)
     return tree
+
+
+def read_lines(path: str, patterns: Patterns) -> list[Line]:
+    """Return the kept lines of a log file, for a comparison.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    from ftdoctor.logs.reading import open_log
+
+    raw = open_log(path)
+    try:
+        return scan(raw, patterns).lines
+    finally:
+        raw.close()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ftdoctor.logs.patterns import Patterns
+    from ftdoctor.rulebook.load import Rulebook
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,22 @@ def score(rows: Iterable[Case], patterns: Patterns, *, areas: Sequence[str] = ()
                 continue
         result.answers.append(answer(case, patterns))
     return result
+
+
+def report(corpus: str, book: Rulebook, *, fmt: str = "terminal", misses: bool = False) -> int:
+    """Print the score of a rulebook on a corpus file and return the exit code (0).
+
+    Raises:
+        UsageError: the corpus cannot be read.
+    """
+    from ftdoctor.logs.patterns import Patterns, build
+
+    result = score(cases(Path(corpus)), Patterns(build(book.rows), book))
+    if fmt == "json":
+        print(json.dumps(result.document(), indent=2, ensure_ascii=False))
+    else:
+        print(result.text(misses=misses))
+    return 0
 
 
 def _main() -> None:

@@ -1,0 +1,133 @@
+"""`ftdoctor explain`: why a job failed, from its log."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ftdoctor.errors import EXIT_INCOMPLETE, EXIT_NOTHING, EXIT_USAGE, FtdoctorError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.logs.explain import Explanation
+    from ftdoctor.logs.patterns import Patterns
+
+_FORMATS = ("terminal", "json", "jsonl", "sarif", "github", "junit", "markdown")
+
+
+@click.command("explain")
+@click.argument("sources", nargs=-1, metavar="[JOB | URL | FILE | -]...")
+@click.option(
+    "--platform",
+    type=click.Choice(["auto", "vertex", "hf-jobs"]),
+    default="auto",
+    show_default=True,
+    help="Where a job id belongs.",
+)
+@click.option("--last", is_flag=True, help="My latest failed job on --platform.")
+@click.option("--project", metavar="ID", help="Google Cloud project of a bare Vertex job number.")
+@click.option("--region", metavar="REGION", help="Region of a bare Vertex job number.")
+@click.option("--namespace", metavar="NAME", help="User or organisation of a bare HF Jobs id.")
+@click.option(
+    "--against",
+    metavar="GOOD.LOG",
+    help="A log of a run that succeeded: show what this one has and that one has not.",
+)
+@click.option("--save", metavar="DIR", help="Keep the log and the job, redacted, in this folder.")
+@click.option("--follow", is_flag=True, help="Wait for the job to end, then explain it.")
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "plain", "fast"]),
+    default="auto",
+    show_default=True,
+    help="How large logs are searched; fast needs the extra 'fast'.",
+)
+@click.option("--format", "fmt", type=click.Choice(_FORMATS), default="terminal", show_default=True)
+def command(sources: tuple[str, ...], **options: Any) -> int:
+    """Name the root cause of a failed job from its log.
+
+    A source is a log file, "-" for standard input, a Vertex AI custom job or training pipeline
+    (number, resource name or console URL), an HF Jobs id or URL, or a folder made by --save.
+
+    Exit codes: 0 a cause is named or the log is healthy, 3 a failure that no rule knows,
+    4 the log could not be read whole.
+    """
+    from ftdoctor.config import find
+    from ftdoctor.logs.patterns import load_patterns
+
+    names = list(sources)
+    if options["last"]:
+        if names:
+            raise UsageError("--last takes no source.", "Leave the job out, or leave out --last.")
+        names = ["--last"]
+    if not names:
+        if sys.stdin.isatty():
+            raise UsageError(
+                "Nothing to explain.", "Give a log file, a job id or URL, '-', or --last."
+            )
+        names = ["-"]
+    patterns = load_patterns(find().rules)
+    codes: list[int] = []
+    explanations: list[Explanation] = []
+    for explanation in _explain_all(names, patterns, options, codes):
+        codes.append(explanation.exit_code)
+        if options["fmt"] in ("jsonl", "terminal"):
+            if options["fmt"] == "terminal" and len(codes) > 1:
+                click.echo()
+            _show([explanation], options["fmt"])
+        else:
+            explanations.append(explanation)
+    if options["fmt"] not in ("jsonl", "terminal") and (explanations or not codes):
+        _show(explanations, options["fmt"])
+    return next((c for c in (EXIT_USAGE, EXIT_INCOMPLETE, EXIT_NOTHING) if c in codes), 0)
+
+
+def _show(explanations: list[Explanation], fmt: str) -> None:
+    from ftdoctor.report.explain import render
+
+    width = min(120, os.get_terminal_size().columns) if sys.stdout.isatty() else 100
+    text = render(explanations, fmt, width=width)
+    if text:
+        click.echo(text, color=None if sys.stdout.isatty() else False)
+
+
+def _explain_all(
+    names: list[str], patterns: Patterns, options: dict[str, Any], codes: list[int]
+) -> Iterator[Explanation]:
+    """Explain each source; with several, one that cannot be read does not stop the others."""
+    good = None
+    if options["against"]:
+        from ftdoctor.logs.explain import read_lines
+
+        good = (options["against"], read_lines(options["against"], patterns))
+    for name in names:
+        try:
+            yield _one(name, patterns, options, good)
+        except FtdoctorError as error:
+            if len(names) == 1:
+                raise
+            from ftdoctor.redact import redact
+
+            click.echo(f"Error: {redact(str(error))}", err=True)
+            codes.append(error.exit_code)
+
+
+def _one(name: str, patterns: Patterns, options: dict[str, Any], good: Any) -> Explanation:
+    from ftdoctor.logs.explain import explain_log
+
+    engine = options["engine"]
+    if name != "--last" and (name == "-" or os.path.isfile(name)):
+        from ftdoctor.logs.reading import open_log
+
+        raw = open_log(name)
+        try:
+            return explain_log(raw, patterns, good=good, engine=engine)
+        finally:
+            raw.close()
+    from ftdoctor.platforms.fetch import explain_job
+
+    return explain_job(name, patterns, options, good)

@@ -83,6 +83,13 @@ class Step:
     #: "container" | "submit" | "notebook" | "dockerfile": where this command runs.
     where: str = "container"
     text: str = ""
+    #: What the command stands in, outermost first: "if", "condition", "loop", "case", "subshell",
+    #: "function:NAME", "substitution" (inside `$(...)`).
+    inside: tuple[str, ...] = ()
+    #: True when `set -o pipefail` is in force: a pipe then fails with its first part.
+    pipefail: bool = False
+    #: The text that the command gets on standard input from a here-document.
+    stdin: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,208 @@
+"""The install commands of a job: which tool, which options, and what they install unread."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ftdoctor.job.releases import canonical
+
+if TYPE_CHECKING:
+    from ftdoctor.job.model import Job, Requirement, Step
+
+_PIP = re.compile(r"(?:.*/)?pip(?:3(?:\.\d+)?)?\Z")
+_PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?\Z")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+#: Short options written together that hold -U.
+_UPGRADE = re.compile(r"-[qvIU]*U[qvI]*\Z")
+_PATH = re.compile(r"(?:\.{1,2}(?:/|\Z)|/|\.\[)|.*\.(?:whl|tar\.gz)\Z")
+#: Options of pip and uv that take a value.
+_VALUED = frozenset(
+    "-r --requirement -c --constraint -i --index-url --extra-index-url -f --find-links -t --target "
+    "--prefix --python -p --platform --index --default-index --torch-backend --trusted-host "
+    "--timeout --proxy --cache-dir --global-option --config-settings -C --root --src --no-binary "
+    "--only-binary --retries --progress-bar --index-strategy --prerelease --resolution "
+    "--exclude-newer --no-build-isolation-package --group --extra --override --build-constraint -b "
+    "--upgrade-package -P --python-version".split()
+)
+
+
+@dataclass(slots=True)
+class Install:
+    """One install command."""
+
+    step: Step
+    #: "pip" | "uv"
+    tool: str
+    upgrade: bool = False
+    no_deps: bool = False
+    system: bool = False
+    #: Addresses that replace the default index, and those that come beside it.
+    index: str = ""
+    extra_indexes: list[str] = field(default_factory=list)
+    no_build_isolation: bool = False
+    files: list[str] = field(default_factory=list)
+    constraints: list[str] = field(default_factory=list)
+    #: Positional arguments: packages, paths, addresses.
+    items: list[str] = field(default_factory=list)
+    target: bool = False
+    #: Why something that it installs cannot be told, "" when all is read.
+    unread: str = ""
+
+
+def tail_of(step: Step) -> tuple[str, list[str | None]] | None:
+    """Return (tool, words after `install`) of a pip or uv install command, else None."""
+    words: list[str | None] = [v.value if v.known else None for v in step.argv]
+    words = [w.lstrip("!%") if i == 0 and w else w for i, w in enumerate(words)]
+    if not words or words[0] is None:
+        return None
+    head = words[0]
+    if _PYTHON.match(head) and words[1:3] == ["-m", "pip"]:
+        words, head = words[2:], "pip"
+    elif _PYTHON.match(head) and words[1:3] == ["-m", "uv"]:
+        words, head = ["uv", *words[3:]], "uv"
+    if _PIP.match(head):
+        return ("pip", words[words.index("install") + 1 :]) if "install" in words[1:4] else None
+    if posixpath.basename(head) == "uv" and words[1:3] == ["pip", "install"]:
+        return "uv", words[3:]
+    return None
+
+
+def read_install(step: Step) -> Install | None:
+    """Return the install command of a step, or None when it is none."""
+    found = tail_of(step)
+    if found is None:
+        return None
+    tool, words = found
+    install = Install(step, tool)
+    skip = ""
+    for word in words:
+        if word is None:
+            if skip in ("-r", "--requirement", ""):
+                install.unread = "an argument of the install command cannot be told"
+            skip = ""
+            continue
+        if skip:
+            _value(install, skip, word)
+            skip = ""
+            continue
+        if word.startswith("-") and word != "-":
+            option, equals, value = word.partition("=")
+            if option in _VALUED and not equals:
+                skip = option
+            elif equals:
+                _value(install, option, value)
+            else:
+                _flag(install, option)
+            continue
+        install.items.append(word)
+    for item in install.items:
+        if _PATH.match(item):
+            install.unread = install.unread or f"what {item!r} requires cannot be told"
+        elif "://" in item and not _NAME.match(item.partition("@")[0].strip()):
+            install.unread = install.unread or f"what {item!r} installs cannot be told"
+    return install
+
+
+def _value(install: Install, option: str, value: str) -> None:
+    if option in ("-i", "--index-url", "--default-index", "--torch-backend"):
+        install.index = value
+    elif option in ("--extra-index-url", "--index", "-f", "--find-links"):
+        install.extra_indexes.append(value)
+    elif option in ("-r", "--requirement"):
+        install.files.append(value)
+    elif option in ("-c", "--constraint"):
+        install.constraints.append(value)
+    elif option in ("-t", "--target", "--prefix", "--root"):
+        install.target = True
+
+
+def _flag(install: Install, option: str) -> None:
+    if option in (
+        "-U",
+        "--upgrade",
+        "--force-reinstall",
+        "--reinstall",
+        "-qU",
+        "-Uq",
+        "-qqU",
+        "-Uqq",
+    ) or re.fullmatch(r"-[qvIU]*U[qvI]*", option):
+        install.upgrade = True
+    elif option == "--no-deps":
+        install.no_deps = True
+    elif option == "--system":
+        install.system = True
+    elif option == "--no-build-isolation":
+        install.no_build_isolation = True
+
+
+def installs(job: Job) -> list[Install]:
+    """Return the install commands that run in the job, in order."""
+    found = []
+    for step in job.steps:
+        if step.where == "submit":
+            continue
+        install = read_install(step)
+        if install is not None:
+            found.append(install)
+    return found
+
+
+def install_of(requirement: Requirement, found: list[Install]) -> Install | None:
+    """Return the install command that a requirement was read from, by place."""
+    place = requirement.place
+    if place is None:
+        return None
+    name = canonical(requirement.name)
+    best: Install | None = None
+    for install in found:
+        at = install.step.place
+        inside = at.path == place.path and at.line <= place.line <= max(at.end_line, at.line)
+        if not inside:
+            continue
+        heads = (re.split(r"[\[<>=!~@;\s]", item, maxsplit=1)[0] for item in install.items)
+        if any(canonical(head) == name for head in heads):
+            return install
+        best = best or install
+    return best
+
+
+_SHELLS = frozenset({"bash", "sh", "source", ".", "make", "zsh"})
+_MANAGERS = frozenset("conda mamba micromamba poetry pipenv pdm rye pixi hatch".split())
+_MANAGER_VERBS = frozenset({"install", "env", "create", "sync", "update"})
+_INSTALLS_IN_CODE = re.compile(
+    r"pip[\"']?\s*,?\s*[\"']?\s*install|ensurepip|os\.system\(\s*f?[\"'][^\"']*install"
+)
+
+
+def unread_installs(job: Job, found: list[Install]) -> list[str]:
+    """Return why packages may be there that were not read; empty when all is read."""
+    reasons = [install.unread for install in found if install.unread]
+    paths = {posixpath.basename(r.place.path) for r in job.requirements if r.place is not None}
+    for install in found:
+        for name in install.files:
+            if posixpath.basename(name) not in paths:
+                reasons.append(f"{name} was not found beside the job")
+    for step in job.steps:
+        if step.where == "submit" or not step.argv:
+            continue
+        head = step.argv[0].value if step.argv[0].known else None
+        second = step.argv[1].value if len(step.argv) > 1 and step.argv[1].known else ""
+        if head is None:
+            reasons.append("a command of the job cannot be told")
+        elif posixpath.basename(head) in _MANAGERS and second in _MANAGER_VERBS:
+            reasons.append(f"what `{head} {second}` installs is not read")
+        elif posixpath.basename(head) in _SHELLS and second and not second.startswith("-"):
+            if not second.endswith(("/activate", "/env", ".bashrc", ".profile", "/conda.sh")):
+                reasons.append(f"{second} runs commands that are not read")
+        elif second == "setup.py" or (
+            posixpath.basename(head) == "uv" and second in ("add", "tool")
+        ):
+            reasons.append(f"what `{head} {second}` installs is not read")
+    for script in job.scripts:
+        if script.role != "submit" and _INSTALLS_IN_CODE.search(script.source.text):
+            reasons.append(f"{script.source.path} installs packages itself")
+    return list(dict.fromkeys(reasons))

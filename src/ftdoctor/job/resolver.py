@@ -1,0 +1,245 @@
+"""What pip or uv would install for a set of requests, on the day of the release tables.
+
+A depth-first search with backtracking over the releases that the tables hold, newest first, as
+pip's own resolver does it. Packages outside the tables are noted as installed without a version.
+Installed packages are kept when they satisfy what is asked (pip's "only if needed").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ftdoctor.job.environment import Conflict
+from ftdoctor.job.pep440 import exact_pin, is_prerelease, matches
+from ftdoctor.job.releases import Need, candidates, canonical, find, needs, releases
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftdoctor.job.source import Place
+
+#: Search steps after which the answer is "cannot be told": real sets of requests need a few dozen.
+_STEPS = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One requirement that the job itself states."""
+
+    name: str
+    specifier: str = ""
+    extras: tuple[str, ...] = ()
+    upgrade: bool = False
+    no_deps: bool = False
+    place: Place | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """The outcome: versions by name (None = present, version not known), and who asked for each."""
+
+    versions: dict[str, str | None] = field(default_factory=dict)
+    #: name -> "the job" or "trl 1.16.0"
+    asked_by: dict[str, str] = field(default_factory=dict)
+    conflict: Conflict | None = None
+    gave_up: bool = False
+
+
+@dataclass(slots=True)
+class _Want:
+    specifier: str
+    by: str
+    pinned: bool
+
+
+class _Search:
+    def __init__(
+        self,
+        asks: list[Ask],
+        installed: Mapping[str, str | None],
+        python: str,
+        arch: str,
+        offers: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        self.offers = offers
+        self.asks = {ask.name: ask for ask in asks}
+        self.installed = installed
+        self.python = python
+        self.arch = arch
+        self.steps = 0
+        self.noted: tuple[tuple[bool, int], Conflict] | None = None
+
+    def options(self, name: str, wants: list[_Want]) -> list[str | None]:
+        """Return the versions to try for a package, best first."""
+        ask = self.asks.get(name)
+        upgrade = bool(ask and ask.upgrade)
+        found: list[str | None] = []
+        if name in self.installed and not upgrade:
+            here = self.installed[name]
+            if here is None:
+                if all(not want.specifier for want in wants):
+                    return [None]
+            elif all(matches(here, want.specifier) for want in wants):
+                found.append(here)
+        pins = [exact_pin(want.specifier) for want in wants]
+        pin = next((p for p in pins if p), "")
+        offered = self.offers.get(name)
+        if offered is not None:
+            found += [v for v in offered if all(matches(v, w.specifier) for w in wants)]
+        elif not releases(name):
+            found.append(pin or None)
+        else:
+            for release in candidates(name, self.python):
+                if all(matches(release.version, want.specifier) for want in wants):
+                    found.append(release.version)
+            if pin and not found and all(matches(pin, want.specifier) for want in wants):
+                # A yanked, older or pre-release version that the tables do not offer freely.
+                listed = find(name, pin)
+                fits = listed is None or not self.python or matches(self.python, listed.python)
+                if fits and (listed is not None or is_prerelease(pin) or self.unlisted(name, pin)):
+                    found.append(pin)
+        unique: list[str | None] = []
+        for version in found:
+            if version not in unique:
+                unique.append(version)
+        return unique
+
+    def unlisted(self, name: str, pin: str) -> bool:
+        """Whether a pin may exist though the tables lack it: older or newer than all they hold."""
+        rows = releases(name)
+        return matches(pin, f"<{rows[0].version}") or matches(pin, f">{rows[-1].version}")
+
+    def requirements(self, name: str, version: str | None, extras: tuple[str, ...]) -> list[Need]:
+        if version is None:
+            return []
+        return [
+            need
+            for need in needs(name, version, self.python, self.arch)
+            if not need.extra or need.extra in extras
+        ]
+
+    def solve(
+        self,
+        chosen: dict[str, str | None],
+        wants: dict[str, list[_Want]],
+        extras: dict[str, tuple[str, ...]],
+        order: list[str],
+    ) -> dict[str, str | None] | None:
+        open_names = [name for name in order if name not in chosen]
+        if not open_names:
+            return chosen
+        self.steps += 1
+        if self.steps > _STEPS:
+            return None
+        # Like pip: what the user pinned first, then what the user named, then the rest.
+        name = min(open_names, key=lambda n: (not self._pinned(wants[n]), n not in self.asks))
+        for version in self.options(name, wants[name]):
+            ask = self.asks.get(name)
+            new_wants = wants
+            new_order = order
+            new_extras = extras
+            ok = True
+            kept = name in self.installed and version == self.installed[name]
+            if not (ask and ask.no_deps) and not (kept and not extras.get(name)):
+                by = f"{name} {version}" if version else name
+                needs_now = self.requirements(name, version, extras.get(name, ()))
+                new_wants = {key: list(value) for key, value in wants.items()}
+                new_order = list(order)
+                new_extras = dict(extras)
+                for need in needs_now:
+                    want = _Want(need.specifier, by, bool(exact_pin(need.specifier)))
+                    new_wants.setdefault(need.name, []).append(want)
+                    merged = dict.fromkeys((*new_extras.get(need.name, ()), *need.extras))
+                    new_extras[need.name] = tuple(merged)
+                    if need.name not in new_order:
+                        new_order.append(need.name)
+                    there = chosen.get(need.name)
+                    if there is not None and not matches(there, need.specifier):
+                        ok = False
+                        self.note(len(chosen), need.name, new_wants[need.name])
+                        break
+            if not ok:
+                continue
+            answer = self.solve({**chosen, name: version}, new_wants, new_extras, new_order)
+            if answer is not None or self.steps > _STEPS:
+                return answer
+        self.note(len(chosen), name, wants[name])
+        return None
+
+    @staticmethod
+    def _pinned(wants: list[_Want]) -> bool:
+        return any(want.pinned for want in wants)
+
+    def note(self, depth: int, name: str, wants: list[_Want]) -> None:
+        """Keep the clash of two askers nearest to what the job asks: it is the one to show."""
+        stated = tuple(dict.fromkeys((w.by, w.specifier) for w in wants if w.specifier))
+        rank = (len({by for by, _ in stated}) > 1, -depth)
+        if self.noted is None or rank > self.noted[0]:
+            ask = self.asks.get(name)
+            self.noted = (rank, Conflict(name, stated, ask.place if ask else None))
+
+
+def resolve(
+    asks: list[Ask],
+    installed: Mapping[str, str | None],
+    python: str,
+    arch: str = "x86_64",
+    offers: Mapping[str, tuple[str, ...]] | None = None,
+) -> Plan:
+    """Return what one install command leaves in the environment.
+
+    `installed` is what is there before; `python` is "3.12" or "" when it is not known. Several asks
+    for one package count together. `offers` are the versions, best first, of packages that come
+    from an index of their own.
+    """
+    merged: dict[str, Ask] = {}
+    for ask in asks:
+        before = merged.get(ask.name)
+        if before is None:
+            merged[ask.name] = ask
+            continue
+        both = ",".join(s for s in (before.specifier, ask.specifier) if s)
+        merged[ask.name] = Ask(
+            ask.name,
+            both,
+            tuple(dict.fromkeys((*before.extras, *ask.extras))),
+            before.upgrade or ask.upgrade,
+            before.no_deps and ask.no_deps,
+            ask.place or before.place,
+        )
+    search = _Search(list(merged.values()), installed, python, arch, offers or {})
+    wants = {
+        name: [_Want(ask.specifier, "the job", bool(exact_pin(ask.specifier)))]
+        for name, ask in merged.items()
+    }
+    extras = {name: tuple(canonical(e) for e in ask.extras) for name, ask in merged.items()}
+    answer = search.solve({}, wants, extras, list(merged))
+    plan = Plan(versions=dict(installed))
+    if answer is None:
+        plan.gave_up = search.steps > _STEPS
+        plan.conflict = search.noted[1] if search.noted and not plan.gave_up else None
+        for name, ask in merged.items():
+            plan.versions[name] = exact_pin(ask.specifier) or None
+            plan.asked_by[name] = "the job"
+        return plan
+    plan.versions.update(answer)
+    for name in answer:
+        plan.asked_by[name] = "the job" if name in merged else _asker(name, answer, search, extras)
+    return plan
+
+
+def _asker(
+    name: str,
+    answer: dict[str, str | None],
+    search: _Search,
+    extras: dict[str, tuple[str, ...]],
+) -> str:
+    """Return which chosen package asks for a transitive one."""
+    for other, version in answer.items():
+        if version is None:
+            continue
+        found = search.requirements(other, version, extras.get(other, ()))
+        if any(need.name == name for need in found):
+            return f"{other} {version}"
+    return ""

@@ -1,0 +1,278 @@
+"""Fill `job.packages`: what will really be installed where the training code runs.
+
+From weak to strong: the image, what builds it (Dockerfile), requirement files and lock, the PEP 723
+header, the commands that run before the script, `--with`. A range resolves as pip would on the day
+of the release tables, and is marked as floating.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftdoctor.job.closure import close
+from ftdoctor.job.installs import Install, install_of, installs, unread_installs
+from ftdoctor.job.model import Requirement, Resolved
+from ftdoctor.job.pep440 import exact_pin, matches, public
+from ftdoctor.job.releases import canonical, parse_need, releases, tables_date
+from ftdoctor.job.resolver import Ask, Plan, resolve
+from ftdoctor.job.surroundings import environment_of, header_of
+from ftdoctor.job.torch_build import index_label, offered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ftdoctor.job.environment import Environment
+    from ftdoctor.job.model import Job
+
+#: Order of the sources of one environment, weak to strong; commands come last, in their order.
+_RANK = {
+    "image": 0,
+    "dockerfile": 1,
+    "setup.py": 2,
+    "pyproject": 3,
+    "requirements": 4,
+    "lock": 5,
+    "pep723": 6,
+    "uv-with": 6,
+    "step": 7,
+    "notebook": 7,
+}
+#: What a uv environment made from a header or a project is built from.
+_UV_SCRIPT = frozenset({"pep723", "uv-with"})
+_UV_PROJECT = frozenset({"pyproject", "lock", "setup.py", "uv-with", "requirements"})
+
+
+def resolve_job(job: Job, with_: Mapping[str, str]) -> None:
+    """Fill `job.packages` and `job.environment`; `with_` maps packages to versions to assume."""
+    forced = {canonical(name): version for name, version in with_.items()}
+    environment = environment_of(job)
+    environment.as_of = tables_date()
+    job.environment = environment
+    commands = installs(job)
+    header_index = torch_index_of_header(job)
+    state: dict[str, Resolved] = {}
+    if not environment.isolated and environment.image is not None:
+        image = environment.image
+        floats = image.family == "colab"
+        for name, version in image.packages.items():
+            reason = "" if version else f"the version in {image.name} is not known"
+            state[name] = Resolved(name, version, "image", floats, reason=reason)
+        environment.absent = image.absent
+    for batch in _batches(job, environment):
+        _install(state, batch, environment, commands, forced, header_index)
+    for name, version in forced.items():
+        state[name] = Resolved(name, version, "with", specifier=f"=={version}")
+    unread = _unread(job, environment, commands)
+    unknown_content = close(state, environment)
+    reasons = [*unread, *unknown_content]
+    environment.open_reason = environment.open_reason or "; ".join(reasons[:2])
+    known_base = environment.isolated or bool(environment.image and environment.image.whole)
+    environment.whole = known_base and not environment.open_reason
+    if reasons:
+        environment.absent = frozenset()
+    job.packages = state
+
+
+def _batches(job: Job, environment: Environment) -> Iterable[list[Requirement]]:
+    """Yield the requirements that are installed together, in the order of installation."""
+    kinds: frozenset[str] | None = None
+    if environment.kind == "uv-script":
+        kinds = _UV_SCRIPT
+        if not any(r.source in kinds for r in job.requirements):
+            kinds = None
+    elif environment.kind == "uv-project":
+        kinds = _UV_PROJECT
+    chosen = [r for r in job.requirements if kinds is None or r.source in kinds]
+    chosen.sort(key=lambda r: (_RANK.get(r.source, 4), r.order))
+    batch: list[Requirement] = []
+    key: tuple[int, int] | None = None
+    for requirement in chosen:
+        rank = _RANK.get(requirement.source, 4)
+        here = (rank, requirement.order if rank >= 7 or rank < 6 else 0)
+        if batch and here != key:
+            yield batch
+            batch = []
+        key = here
+        batch.append(requirement)
+    if batch:
+        yield batch
+
+
+def _install(
+    state: dict[str, Resolved],
+    batch: list[Requirement],
+    environment: Environment,
+    commands: list[Install],
+    forced: Mapping[str, str],
+    header_index: str,
+) -> None:
+    """Run one install command on the state."""
+    asks: list[Ask] = []
+    by_name: dict[str, Requirement] = {}
+    offer: tuple[str, ...] | None = None
+    for requirement in batch:
+        if not _applies(requirement, environment):
+            continue
+        name = canonical(requirement.name)
+        environment.taken.append(requirement)
+        command = install_of(requirement, commands)
+        if requirement.url:
+            by_name[name] = requirement
+            state[name] = _from_url(requirement, name)
+            continue
+        lock = requirement.source == "lock"
+        if name in by_name and lock:
+            continue
+        by_name[name] = requirement
+        specifier = f"=={forced[name]}" if name in forced else requirement.specifier.strip()
+        upgrade = requirement.upgrade or bool(command and command.upgrade)
+        no_deps = requirement.no_deps or lock or bool(command and command.no_deps)
+        asks.append(Ask(name, specifier, requirement.extras, upgrade, no_deps, requirement.place))
+        index = requirement.index or (header_index if requirement.source in _UV_SCRIPT else "")
+        offer = offer or _torch_offer(index, command, environment)
+    if not asks:
+        return
+    installed = {name: resolved.version for name, resolved in state.items()}
+    offers = {"torch": offer} if offer else {}
+    plan = resolve(asks, installed, environment.python, environment.arch, offers)
+    if plan.conflict is not None:
+        environment.conflicts.append(plan.conflict)
+    _apply(state, plan, {ask.name: ask for ask in asks}, by_name, environment)
+
+
+def _applies(requirement: Requirement, environment: Environment) -> bool:
+    if not requirement.marker:
+        return True
+    line = f"{requirement.name}; {requirement.marker}"
+    return parse_need(line, environment.python, environment.arch) is not None
+
+
+def _from_url(requirement: Requirement, name: str) -> Resolved:
+    tag = re.search(r"@v?(\d+\.\d+(?:\.\d+)?(?:\.post\d+)?)(?:#|\Z)", requirement.url)
+    wheel = re.search(
+        rf"/{re.escape(name).replace('-', '[-_]')}-(\d[\w.]*(?:(?:\+|%2B)[\w.]+)?)-",
+        requirement.url,
+        re.I,
+    )
+    version = tag[1] if tag else wheel[1].replace("%2B", "+") if wheel else None
+    reason = "" if version else f"it is installed from {requirement.url}, which names no version"
+    return Resolved(
+        name, version, requirement.source, version is None, "", requirement.place, reason
+    )
+
+
+def _torch_offer(
+    index: str, command: Install | None, environment: Environment
+) -> tuple[str, ...] | None:
+    """Return the builds of torch on the index that a command names, None for the default."""
+    python, arch = environment.python, environment.arch
+    label = index_label(index)
+    beside = False
+    if command is not None:
+        own = index_label(command.index)
+        extra = next(filter(None, map(index_label, command.extra_indexes)), "")
+        label = own or extra or label
+        # pip takes the highest version of all indexes, uv the first index that has the package.
+        beside = not own and bool(extra) and command.tool == "pip"
+    if not label or label.startswith(("rocm", "xpu")):
+        return None
+    builds = offered(label, python, arch)
+    if not beside:
+        return builds
+    have = {public(build): build for build in builds}
+    merged: list[str] = []
+    for release in reversed(releases("torch")):
+        if not python or matches(python, release.python):
+            merged += [have[release.version]] if release.version in have else []
+            merged.append(release.version)
+    return tuple(merged)
+
+
+def _apply(
+    state: dict[str, Resolved],
+    plan: Plan,
+    asks: Mapping[str, Ask],
+    by_name: Mapping[str, Requirement],
+    environment: Environment,
+) -> None:
+    """Write a plan into the state."""
+    image_unknown = not environment.isolated and not _base_known(environment)
+    for name, by in plan.asked_by.items():
+        version = plan.versions[name]
+        before = state.get(name)
+        requirement = by_name.get(name)
+        pinned = requirement is not None and bool(exact_pin(requirement.specifier))
+        if before is not None and before.version == version and not pinned:
+            continue
+        if requirement is None:
+            reason = "" if version else "the tables do not list its releases"
+            machine = environment.kind in ("local", "unknown") and name == "torch"
+            if image_unknown or machine:
+                version, reason = None, "what is there already may satisfy what asks for it"
+            state[name] = Resolved(name, version, f"required by {by}", True, "", None, reason)
+            continue
+        specifier = asks[name].specifier if name in asks else requirement.specifier
+        reason = ""
+        if version is None:
+            reason = (
+                "the requests of the job contradict each other"
+                if plan.conflict
+                else "it is there already, in a version that is not known"
+                if before is not None
+                else "the tables do not list its releases"
+            )
+        elif image_unknown and not pinned:
+            reason = "unless the image has it already"
+        floating = not exact_pin(specifier)
+        place = requirement.place
+        state[name] = Resolved(
+            name, version, requirement.source, floating, specifier, place, reason
+        )
+
+
+def _base_known(environment: Environment) -> bool:
+    """Whether it is known what is there before the job installs anything."""
+    if environment.kind in ("local", "unknown"):
+        return True  # taken as a fresh environment
+    return environment.image is not None and environment.image.known
+
+
+def _unread(job: Job, environment: Environment, commands: list[Install]) -> list[str]:
+    """Return why packages may be there that are not in the state."""
+    if environment.kind == "uv-script":
+        found = [f"{r.name} is installed from an address" for r in environment.taken if r.url]
+        pool = job.pool
+        if pool and "PYTHONPATH" in pool.env:
+            found.append("PYTHONPATH adds packages of the image")
+        has_script = any(s.role != "submit" for s in job.scripts)
+        if not has_script and not any(r.source == "pep723" for r in job.requirements):
+            found.append("the script was not found")
+        return found
+    reasons = unread_installs(job, commands)
+    if environment.kind == "uv-project" and not any(
+        r.source in _UV_PROJECT for r in job.requirements
+    ):
+        reasons.append("the project file that uv installs was not found")
+    if environment.kind in ("local", "unknown"):
+        reasons.append("the machine may have packages that the job does not name")
+    if environment.kind == "colab":
+        reasons.append("Colab has many packages installed")
+    elif environment.image is not None and not environment.isolated:
+        if not environment.image.known:
+            reasons.append(environment.image.reason)
+    elif environment.kind == "image":
+        reasons.append("the image is not known")
+    reasons += [f"{r.name} is installed from an address" for r in environment.taken if r.url]
+    return reasons
+
+
+def torch_index_of_header(job: Job) -> str:
+    """Return the label of the torch index that a PEP 723 header names, "" for none."""
+    for script in job.scripts:
+        for line in header_of(script.source.text).splitlines():
+            quoted = line.replace("'", '"').split('"')
+            label = next(filter(None, map(index_label, quoted)), "")
+            if label and ("whl/" in line or "torch-backend" in line):
+                return label
+    return ""

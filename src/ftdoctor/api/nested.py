@@ -1,0 +1,2 @@
+def check_nested(check, call, path, items) -> None:
+    pass

@@ -1,0 +1,2 @@
+def check_traps(script) -> None:
+    pass

@@ -1,0 +1,277 @@
+"""What `ftdoctor estimate` does with its options, and how it says it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ftdoctor.errors import UsageError
+from ftdoctor.memory import gpus, resolve, shapes
+from ftdoctor.memory.advise import Change, advise
+from ftdoctor.memory.closed_form import Prediction, predict
+from ftdoctor.memory.settings import GIB
+from ftdoctor.memory.verdict import judge, largest_batch_size, largest_seq_len
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftdoctor.memory.gpus import Gpu
+    from ftdoctor.memory.settings import TrainingSettings
+    from ftdoctor.memory.shapes import Shape
+
+#: Parts of the peak in words.
+PART_WORDS: Mapping[str, str] = {
+    "weights": "weights",
+    "adapters": "adapters",
+    "gradients": "gradients",
+    "gradient_buckets": "gradient buckets (DDP)",
+    "optimizer_states": "optimizer states",
+    "optimizer_temporaries": "optimizer step",
+    "saved_activations": "saved activations",
+    "temporaries": "activations of one layer",
+    "logits_and_loss": "logits and loss",
+    "dequantised_weights": "dequantised weights",
+    "weight_casts": "casts of weights",
+    "attention_scores": "attention scores",
+    "workspace": "cuBLAS workspaces",
+    "reference_model": "reference model",
+    "unsharded_block": "unsharded block",
+}
+#: What the user can change about a part.
+LEVERS: Mapping[str, str] = {
+    "weights": "4-bit loading, dtype, a smaller model",
+    "logits_and_loss": "trl version, max_length, batch size",
+    "saved_activations": "gradient checkpointing, max_length, batch size",
+    "temporaries": "max_length, batch size",
+    "attention_scores": "attn_implementation, max_length",
+    "gradients": "LoRA instead of full, fewer targets",
+    "gradient_buckets": "FSDP or ZeRO instead of DDP",
+    "optimizer_states": "optim, LoRA instead of full",
+    "optimizer_temporaries": "optim=adamw_torch_fused",
+    "weight_casts": "trl >= 1.15, dtype",
+    "adapters": "LoRA rank, fewer targets",
+    "reference_model": "LoRA (the base is then the reference)",
+    "unsharded_block": "a smaller wrapping policy",
+}
+
+
+def shape_of(options: Mapping[str, Any]) -> Shape:
+    """Return the shape named by `--model` or `--model-config`.
+
+    Raises:
+        UsageError: neither is given, or the model is not known.
+    """
+    path = options.get("model_config")
+    if path is not None:
+        from ftdoctor.memory.from_config import shape_from_file
+
+        return shape_from_file(path)
+    model = options.get("model")
+    if not model:
+        raise UsageError("No model is given.", "Add --model HUB_ID or --model-config config.json.")
+    shape = shapes.find(model)
+    if shape is None:
+        from ftdoctor.memory.from_config import shape_from_cache
+
+        shape = shape_from_cache(model)
+    if shape is None:
+        from difflib import get_close_matches
+
+        near = get_close_matches(model, shapes.known_ids(), n=3)
+        hint = f"Near: {', '.join(near)}. " if near else ""
+        raise UsageError(
+            f"The shape of {model!r} is not known and its config.json is not in the Hub cache.",
+            f"{hint}Give its config.json with --model-config.",
+        )
+    return shape
+
+
+def settings_of(options: Mapping[str, Any]) -> tuple[TrainingSettings, tuple[str, ...]]:
+    """Return the settings of command-line options, with the assumptions made.
+
+    Raises:
+        UsageError: an option has a value that means nothing.
+    """
+    from ftdoctor.commands.options import pins
+
+    values = {k: v for k, v in options.items() if v is not None}
+    values["versions"] = pins(options.get("pins") or ())
+    if options.get("modules_to_save"):
+        values["modules_to_save"] = [
+            x.strip() for x in options["modules_to_save"].split(",") if x.strip()
+        ]
+    if (
+        options.get("dtype")
+        and options["dtype"] != "auto"
+        and not resolve.dtype_name(options["dtype"])
+    ):
+        raise UsageError(
+            f"--dtype {options['dtype']!r} is not a dtype.", "One of bfloat16, float16, float32."
+        )
+    count = options.get("gpus") or 1
+    values.setdefault("sharding", "ddp" if count > 1 else "none")
+    values.setdefault("lora_rank", 16)
+    shape = shape_of(options)
+    settings, notes = resolve.settings_from(shape, values)
+    if settings.method != "full":
+        missing = [
+            t
+            for t in settings.lora_targets
+            if t != "all-linear" and t not in {x.name for x in shape.linears}
+        ]
+        if missing:
+            known = sorted({x.name for x in shape.linears if x.part == "text"})
+            raise UsageError(
+                f"{shape.key} has no linear module named {', '.join(missing)}.",
+                f"Its modules: {', '.join(known)}.",
+            )
+    if options.get("lora_targets") is None and settings.method != "full":
+        notes = (*notes, f"LoRA on {', '.join(settings.lora_targets)} (PEFT's default)")
+    return settings, notes
+
+
+def gpu_of(name: str | None) -> Gpu | None:
+    """Return the card of `--gpu`.
+
+    Raises:
+        UsageError: no such card.
+    """
+    if not name:
+        return None
+    card = gpus.find(name)
+    if card is None:
+        raise UsageError(
+            f"--gpu {name!r} is not known.",
+            f"One of {', '.join(gpus.known_names())}, an HF Jobs flavor, or a size such as 24GiB.",
+        )
+    return card
+
+
+def run(options: Mapping[str, Any]) -> int:
+    """Do what `ftdoctor estimate` was asked to, print it, and return the exit code."""
+    settings, notes = settings_of(options)
+    card = gpu_of(options.get("gpu"))
+    if options.get("plot") and not options.get("sweep"):
+        raise UsageError("--plot draws a sweep.", "Add for instance --sweep seq-len=512..16384.")
+    if options.get("sweep"):
+        from ftdoctor.memory import sweep
+
+        return sweep.run(options, settings, card)
+    if options.get("simulate"):
+        from ftdoctor.memory.simulate.predict import simulate
+
+        prediction = simulate(settings, hopper=bool(card and card.hopper))
+    else:
+        prediction = predict(settings, hopper=bool(card and card.hopper))
+    document = as_json(settings, prediction, card, (*notes, *prediction.assumptions))
+    if options.get("form") == "json":
+        click.echo(json.dumps(document, indent=1))
+    else:
+        click.echo(as_text(settings, prediction, card, notes))
+    return 0
+
+
+def as_json(
+    settings: TrainingSettings,
+    prediction: Prediction,
+    card: Gpu | None,
+    notes: tuple[str, ...],
+) -> dict[str, Any]:
+    """Return the result in the contract's form."""
+    verdict = judge(prediction, card) if card else None
+    changes = advise(settings, card) if card and verdict and verdict.word != "fits" else []
+    return {
+        "schema_version": 1,
+        "model": settings.shape.key,
+        "peak": {
+            "allocated_bytes": prediction.allocated,
+            "reserved_bytes": prediction.reserved,
+            "parts": prediction.parts,
+        },
+        "phase": prediction.phase,
+        "method": prediction.method,
+        "verdict": verdict.word if verdict else None,
+        "gpu": {
+            "name": card.name,
+            "visible_bytes": card.visible,
+            "context_bytes": card.context,
+            "spare_bytes": verdict.spare,
+        }
+        if card and verdict
+        else None,
+        "largest_seq_len_that_fits": largest_seq_len(settings, card) if card else None,
+        "largest_batch_size_that_fits": largest_batch_size(settings, card) if card else None,
+        "changes": [change_json(c) for c in changes],
+        "confidence": prediction.confidence,
+        "assumptions": [*notes, *prediction.reasons],
+    }
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """Return one change as JSON."""
+    return {
+        "kind": change.kind,
+        "text": change.sentence,
+        "setting": change.setting,
+        "value": change.value,
+        "verdict": change.verdict.word,
+        "allocated_bytes": change.prediction.allocated,
+        "saves_bytes": change.saves,
+        "usd_per_hour": change.usd_per_hour or None,
+    }
+
+
+def gib(nbytes: float) -> str:
+    """Return bytes as GiB with one decimal (two below 1 GiB)."""
+    value = nbytes / GIB
+    return f"{value:.2f} GiB" if abs(value) < 1 else f"{value:.1f} GiB"
+
+
+def as_text(
+    settings: TrainingSettings, prediction: Prediction, card: Gpu | None, notes: tuple[str, ...]
+) -> str:
+    """Return the result for people."""
+    s = settings
+    lines = [
+        f"{s.shape.key}, {s.method}, {s.batch_size} x {s.seq_len} tokens: "
+        f"peak {gib(prediction.allocated)} allocated, about {gib(prediction.reserved)} reserved "
+        f"({prediction.phase}; confidence {prediction.confidence})"
+    ]
+    if card is not None:
+        verdict = judge(prediction, card)
+        words = {"fits": "fits", "tight": "tight", "oom": "out of memory"}
+        distance = (
+            f"{gib(verdict.spare)} to spare"
+            if verdict.spare >= 0
+            else f"{gib(-verdict.spare)} too much"
+        )
+        lines.append(
+            f"{card.name}: {words[verdict.word]}, {distance} "
+            f"(torch sees {gib(card.visible)}, CUDA context {gib(card.context)})"
+        )
+    lines.append("")
+    for name, size in prediction.parts.items():
+        if size >= 0.005 * prediction.allocated:
+            lever = LEVERS.get(name, "")
+            lines.append(
+                f"  {gib(size):>10}  {PART_WORDS.get(name, name):26}"
+                f"{'change: ' + lever if lever else ''}".rstrip()
+            )
+    if card is not None:
+        if judge(prediction, card).word != "fits":
+            changes = advise(settings, card)[:5]
+            if changes:
+                lines += ["", "What would help:"]
+                lines += [f"  {change.sentence}" for change in changes]
+        lines += [
+            "",
+            f"Largest that fits a {card.name}: sequence length "
+            f"{largest_seq_len(settings, card) or 'none'} at batch {s.batch_size}, batch "
+            f"{largest_batch_size(settings, card) or 'none'} at length {s.seq_len}",
+        ]
+    told = [*notes, *prediction.reasons]
+    if told:
+        lines += ["", "Assumed:", *(f"  {note}" for note in told)]
+    return "\n".join(lines)

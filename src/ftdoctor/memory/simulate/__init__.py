@@ -1,0 +1,1 @@
+"""One training step under fake tensors on the CPU. Needs torch, transformers and peft."""

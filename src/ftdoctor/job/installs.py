@@ -120,16 +120,7 @@ def _value(install: Install, option: str, value: str) -> None:
 
 
 def _flag(install: Install, option: str) -> None:
-    if option in (
-        "-U",
-        "--upgrade",
-        "--force-reinstall",
-        "--reinstall",
-        "-qU",
-        "-Uq",
-        "-qqU",
-        "-Uqq",
-    ) or re.fullmatch(r"-[qvIU]*U[qvI]*", option):
+    if option in ("--upgrade", "--force-reinstall", "--reinstall") or _UPGRADE.match(option):
         install.upgrade = True
     elif option == "--no-deps":
         install.no_deps = True

@@ -7,6 +7,7 @@ of the release tables, and is marked as floating.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from ftdoctor.job.surroundings import environment_of, header_of
 from ftdoctor.job.torch_build import index_label, offered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from ftdoctor.job.environment import Environment
     from ftdoctor.job.model import Job
@@ -38,6 +39,7 @@ _RANK = {
     "step": 7,
     "notebook": 7,
 }
+_COMMAND = 7
 #: What a uv environment made from a header or a project is built from.
 _UV_SCRIPT = frozenset({"pep723", "uv-with"})
 _UV_PROJECT = frozenset({"pyproject", "lock", "setup.py", "uv-with", "requirements"})
@@ -50,7 +52,7 @@ def resolve_job(job: Job, with_: Mapping[str, str]) -> None:
     environment.as_of = tables_date()
     job.environment = environment
     commands = installs(job)
-    header_index = torch_index_of_header(job)
+    indexes = _torch_indexes(job)
     state: dict[str, Resolved] = {}
     if not environment.isolated and environment.image is not None:
         image = environment.image
@@ -59,8 +61,8 @@ def resolve_job(job: Job, with_: Mapping[str, str]) -> None:
             reason = "" if version else f"the version in {image.name} is not known"
             state[name] = Resolved(name, version, "image", floats, reason=reason)
         environment.absent = image.absent
-    for batch in _batches(job, environment):
-        _install(state, batch, environment, commands, forced, header_index)
+    for batch in _batches(job, environment, commands):
+        _install(state, batch, environment, commands, forced, indexes)
     for name, version in forced.items():
         state[name] = Resolved(name, version, "with", specifier=f"=={version}")
     unread = _unread(job, environment, commands)
@@ -74,8 +76,10 @@ def resolve_job(job: Job, with_: Mapping[str, str]) -> None:
     job.packages = state
 
 
-def _batches(job: Job, environment: Environment) -> Iterable[list[Requirement]]:
-    """Yield the requirements that are installed together, in the order of installation."""
+def _batches(
+    job: Job, environment: Environment, commands: list[Install]
+) -> list[list[Requirement]]:
+    """Return the requirements that are installed together, in the order of installation."""
     kinds: frozenset[str] | None = None
     if environment.kind == "uv-script":
         kinds = _UV_SCRIPT
@@ -83,20 +87,28 @@ def _batches(job: Job, environment: Environment) -> Iterable[list[Requirement]]:
             kinds = None
     elif environment.kind == "uv-project":
         kinds = _UV_PROJECT
-    chosen = [r for r in job.requirements if kinds is None or r.source in kinds]
-    chosen.sort(key=lambda r: (_RANK.get(r.source, 4), r.order))
-    batch: list[Requirement] = []
-    key: tuple[int, int] | None = None
-    for requirement in chosen:
-        rank = _RANK.get(requirement.source, 4)
-        here = (rank, requirement.order if rank >= 7 or rank < 6 else 0)
-        if batch and here != key:
-            yield batch
-            batch = []
-        key = here
-        batch.append(requirement)
-    if batch:
-        yield batch
+    groups: dict[tuple[int, int, str], list[Requirement]] = {}
+    for requirement in job.requirements:
+        if kinds is None or requirement.source in kinds:
+            key = _position(requirement, commands)
+            groups.setdefault(key, []).append(requirement)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _position(requirement: Requirement, commands: list[Install]) -> tuple[int, int, str]:
+    """Return when a requirement is installed; those of one command or one file share it."""
+    place = requirement.place
+    path = place.path if place else ""
+    rank = _RANK.get(requirement.source, 4)
+    if rank >= _COMMAND:
+        command = install_of(requirement, commands)
+        if command is not None:
+            return _COMMAND, commands.index(command), ""
+        return _COMMAND, len(commands) + requirement.order, ""
+    for index, command in enumerate(commands):
+        if any(path.endswith(posixpath.basename(name)) for name in command.files if name):
+            return _COMMAND, index, ""
+    return rank, 0, "" if rank == _RANK["pep723"] else path
 
 
 def _install(
@@ -105,7 +117,7 @@ def _install(
     environment: Environment,
     commands: list[Install],
     forced: Mapping[str, str],
-    header_index: str,
+    indexes: Mapping[str, str],
 ) -> None:
     """Run one install command on the state."""
     asks: list[Ask] = []
@@ -129,7 +141,9 @@ def _install(
         upgrade = requirement.upgrade or bool(command and command.upgrade)
         no_deps = requirement.no_deps or lock or bool(command and command.no_deps)
         asks.append(Ask(name, specifier, requirement.extras, upgrade, no_deps, requirement.place))
-        index = requirement.index or (header_index if requirement.source in _UV_SCRIPT else "")
+        path = requirement.place.path if requirement.place else ""
+        own = "" if requirement.source in _UV_SCRIPT else path
+        index = requirement.index or indexes.get(own, "")
         offer = offer or _torch_offer(index, command, environment)
     if not asks:
         return
@@ -150,12 +164,7 @@ def _applies(requirement: Requirement, environment: Environment) -> bool:
 
 def _from_url(requirement: Requirement, name: str) -> Resolved:
     tag = re.search(r"@v?(\d+\.\d+(?:\.\d+)?(?:\.post\d+)?)(?:#|\Z)", requirement.url)
-    wheel = re.search(
-        rf"/{re.escape(name).replace('-', '[-_]')}-(\d[\w.]*(?:(?:\+|%2B)[\w.]+)?)-",
-        requirement.url,
-        re.I,
-    )
-    version = tag[1] if tag else wheel[1].replace("%2B", "+") if wheel else None
+    version = exact_pin(requirement.specifier) or (tag[1] if tag else None)
     reason = "" if version else f"it is installed from {requirement.url}, which names no version"
     return Resolved(
         name, version, requirement.source, version is None, "", requirement.place, reason
@@ -267,12 +276,23 @@ def _unread(job: Job, environment: Environment, commands: list[Install]) -> list
     return reasons
 
 
-def torch_index_of_header(job: Job) -> str:
-    """Return the label of the torch index that a PEP 723 header names, "" for none."""
-    for script in job.scripts:
-        for line in header_of(script.source.text).splitlines():
-            quoted = line.replace("'", '"').split('"')
-            label = next(filter(None, map(index_label, quoted)), "")
+def _torch_indexes(job: Job) -> dict[str, str]:
+    """Return path -> label of the torch index that a PEP 723 header or requirements file names."""
+    texts = {s.source.path: header_of(s.source.text) for s in job.scripts if s.role != "submit"}
+    for source in job.sources:
+        if source.path not in texts and "whl/" in source.text[:20_000]:
+            names_file = re.search(
+                r"requirements[^/]*\.(?:txt|in)\Z|pyproject\.toml\Z", source.path
+            )
+            if names_file:
+                texts[source.path] = source.text
+    found: dict[str, str] = {}
+    for path, text in texts.items():
+        for line in text.splitlines():
+            words = re.split(r"[\s'\"=]+", line)
+            label = next(filter(None, map(index_label, words)), "")
             if label and ("whl/" in line or "torch-backend" in line):
-                return label
-    return ""
+                found.setdefault(path, label)
+                if text.startswith(("\n#", "#")):
+                    found.setdefault("", label)
+    return found

@@ -167,7 +167,11 @@ class Script:
 
 @dataclass(slots=True)
 class Dataset:
-    """A data set that the job loads: a Hub id, or a path with its builder ("json", "csv")."""
+    """A data set that the job loads.
+
+    `id` is a Hub id, a path, or a builder ("json", "csv", "disk" for load_from_disk) with its paths
+    in `data_files`.
+    """
 
     id: Value[str]
     split: Value[str] | None = None
@@ -212,6 +216,12 @@ class Training:
     lora: dict[str, Value[Any]] | None = None
     kbit_prepared: Place | None = None
     packing: Value[bool] | None = None
+    #: Other models and repositories that the code downloads (a judge, a reward model, an adapter).
+    loads: list[Value[str]] = field(default_factory=list)
+    #: Options of `accelerate launch` on a TRL command line (num_processes, config_file, ...).
+    launch: dict[str, Value[Any]] = field(default_factory=dict)
+    #: Why `arguments` may hold less than the job will use ("" when they are complete).
+    open: str = ""
     #: Why parts could not be read, in words.
     notes: list[str] = field(default_factory=list)
 

@@ -1,0 +1,392 @@
+"""Training scripts: what the code asks of the trainer, the model and the data."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from ftdoctor.job import py_model
+from ftdoctor.job.model import Dataset, Training
+from ftdoctor.job.py_abstract import Abstract, Const, Map, Obj, Seq, Unk
+from ftdoctor.job.py_ops import reason_of
+from ftdoctor.job.py_values import flag, follow, place_of, text, value
+from ftdoctor.job.value import Value, known, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ftdoctor.job.model import Script
+    from ftdoctor.job.py_run import Run
+    from ftdoctor.job.readenv import ReadEnv
+
+#: Trainer class to method.
+TRAINERS = {
+    "SFTTrainer": "sft",
+    "UnslothTrainer": "sft",
+    "DPOTrainer": "dpo",
+    "GRPOTrainer": "grpo",
+    "RewardTrainer": "reward",
+    "KTOTrainer": "kto",
+    "RLOOTrainer": "rloo",
+    "ORPOTrainer": "orpo",
+    "CPOTrainer": "cpo",
+    "PPOTrainer": "ppo",
+    "OnlineDPOTrainer": "online-dpo",
+    "GKDTrainer": "gkd",
+    "PRMTrainer": "prm",
+    "BCOTrainer": "bco",
+    "Trainer": "trainer",
+    "Seq2SeqTrainer": "trainer",
+}
+#: Where those classes come from; a class of the same name from elsewhere is another thing.
+_HOMES = ("trl", "transformers", "unsloth", "optimum", "setfit", "alignment", "adapters")
+#: Position of `args` in the trainer's signature.
+_ARGS_AT = {
+    "sft": 1,
+    "trainer": 1,
+    "reward": 1,
+    "dpo": 2,
+    "kto": 2,
+    "grpo": 2,
+    "rloo": 2,
+    "orpo": 1,
+}
+#: Keywords of older SFTTrainers that are fields of SFTConfig today (trl <= 0.12).
+_MOVED = frozenset(
+    "max_seq_length packing dataset_text_field dataset_num_proc neftune_noise_alpha eval_packing "
+    "dataset_batch_size num_of_sequences chars_per_token dataset_kwargs".split()
+)
+_CONFIG_KEYS = ("model", "args", "peft_config", "train_dataset", "eval_dataset")
+
+
+def read_training(
+    script: Script,
+    env: ReadEnv | None = None,
+    environment: Mapping[str, Value[str]] | None = None,
+) -> list[Training]:
+    """Return the trainings of a script, first the one that runs first.
+
+    `environment` holds the variables that the job sets. Also fills `script.env_read`, `env_set`,
+    `imports` and `calls`. Raises nothing: an unreadable script gives no training.
+    """
+    tree = script.tree
+    if tree is None:
+        script.broken = script.broken or syntax_problem(script.source.text)
+        return []
+    argv = script.args if script.launched or script.args else None
+    run = follow(script.source, tree, env, argv, environment, "the job")
+    return trainings_of(run, script)
+
+
+def syntax_problem(text: str) -> str:
+    """Return in words why a text is not Python, "" when it is."""
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}"
+    except (ValueError, RecursionError, MemoryError):
+        return "it is nested too deeply, or holds characters that no Python file holds"
+    return ""
+
+
+def trainings_of(run: Run, script: Script, written_as: str = "script") -> list[Training]:
+    """Return the trainings among the calls that were met, and note what the script does."""
+    _facts(run, script)
+    trainers = [call for call in run.calls if trainer_method(call)]
+    certain = [call for call in trainers if not call.fallback] or trainers
+    found = [_training(run, call) for call in certain[:8]]
+    if not found:
+        other = _other(run)
+        found = [other] if other is not None else []
+    for training in found:
+        training.written_as = written_as
+        _everywhere(run, training)
+    return found
+
+
+def trainer_method(call: Obj) -> str:
+    """Return the method of a call that makes a trainer, "" for any other call."""
+    method = TRAINERS.get(call.name, "")
+    if not method or call.derived or "()" in call.callee:
+        return ""
+    root = call.callee.split(".")[0]
+    return method if root in _HOMES or root == call.name or not call.imported else ""
+
+
+def _facts(run: Run, script: Script) -> None:
+    script.env_read.update(run.env_read)
+    for name, item in run.env_set.items():
+        if isinstance(item, Abstract):
+            script.env_set[str(name)] = text(item)
+    script.imports.update(run.imports)
+    for call in run.calls:
+        place = place_of(call)
+        if place is not None:
+            places = script.calls.setdefault(call.callee, [])
+            if place not in places:
+                places.append(place)
+
+
+def _training(run: Run, call: Obj) -> Training:
+    method = trainer_method(call)
+    training = Training(method=method, trainer=known(call.callee, place_of(call), call.name))
+    if call.condition:
+        training.notes.append(f"only under a condition: {call.condition}")
+    if call.open:
+        training.open = call.open
+    config = call.arg("args", _ARGS_AT.get(method, 1))
+    _config(training, config)
+    py_model.model_of(run, training, call.arg("model", 0) or call.arg("model_init"))
+    for key, item in call.kwargs.items():
+        if key in _MOVED:
+            training.arguments.setdefault(key, value(item))
+        if key not in _CONFIG_KEYS:
+            training.trainer_kwargs[key] = value(item)
+        elif key in ("train_dataset", "eval_dataset"):
+            training.trainer_kwargs[key] = _dataset_word(item)
+    py_model.adapter_of(training, call.arg("peft_config"))
+    quantization = call.arg("quantization_config")
+    if quantization is not None:
+        training.quantization = py_model.quantization_config(quantization) or training.quantization
+    loading = call.kwargs.get("model_init_kwargs")
+    if loading is None and isinstance(config, Obj):
+        loading = config.kwargs.get("model_init_kwargs") or config.cells.get("model_init_kwargs")
+    _loading(training, loading)
+    tokenizer = call.arg("processing_class") or call.arg("tokenizer")
+    if isinstance(tokenizer, Obj):
+        training.tokenizer = _tokenizer_of(tokenizer)
+    if "packing" in training.arguments:
+        training.packing = flag(_field(config, "packing") or call.kwargs.get("packing"))
+    return training
+
+
+def _field(config: Abstract | None, name: str) -> Abstract | None:
+    if isinstance(config, Obj):
+        found = config.cells.get(name) or config.kwargs.get(name)
+        return found if isinstance(found, Abstract) else None
+    return None
+
+
+def _dataset_word(item: Abstract) -> Value[Any]:
+    """Return None-or-something for a data set argument: what it is cannot be said in a word."""
+    if isinstance(item, Const):
+        return value(item)
+    return unknown(reason_of(item), place_of(item), item.at.raw if item.at else "")
+
+
+def _config(training: Training, config: Abstract | None) -> None:
+    if isinstance(config, Unk):
+        calls = [choice for choice in config.choices if isinstance(choice, Obj)]
+        if calls:
+            _config(training, calls[0])
+        training.open = training.open or config.reason
+        return
+    if not isinstance(config, Obj):
+        return
+    if config.derived or (config.cls is None and not config.name[:1].isupper()):
+        training.open = training.open or reason_of(config)
+        return
+    training.config_class = known(config.callee, place_of(config), config.name)
+    if config.args:
+        training.arguments["output_dir"] = value(config.args[0])
+    training.arguments.update(py_model.keywords(config))
+    if config.open:
+        training.open = training.open or config.open
+
+
+def _loading(training: Training, loading: Abstract | None) -> None:
+    """Apply model_init_kwargs: the trainer loads the model with them when it gets a string."""
+    if isinstance(loading, Obj):
+        loading = Map({k: (v, loading.kw_at.get(k)) for k, v in loading.kwargs.items()})
+    if isinstance(loading, Unk):
+        training.notes.append(f"model_init_kwargs: {loading.reason}")
+    if not isinstance(loading, Map) or not training.model_as_string:
+        return
+    kwargs = {str(key): item for key, (item, _) in loading.data.items()}
+    for key, item in kwargs.items():
+        training.model_kwargs.setdefault(key, value(item))
+    if "revision" in kwargs:
+        training.model_revision = text(kwargs["revision"])
+    if training.quantization is None:
+        py_model.quantized(training, kwargs)
+
+
+def _tokenizer_of(found: Obj) -> Value[str] | None:
+    call: Abstract | None = found
+    for _ in range(6):
+        if not isinstance(call, Obj):
+            return None
+        if call.name == "from_pretrained":
+            identifier = py_model.id_of(call)
+            return text(identifier) if identifier is not None else None
+        call = call.receiver if call.derived else (call.args[0] if call.args else call.receiver)
+    return None
+
+
+# Code without a trainer that we know
+
+
+_FITS = ("fit", "backward", "train_on_batch", "train")
+_TRAINER_LIKE = ("lightning", "pytorch_lightning", "keras", "tensorflow", "sentence_transformers")
+
+
+def _other(run: Run) -> Training | None:
+    """Return a training of another kind (own loop, keras, lightning), or a use of a model."""
+    models = [c for c in run.calls if _loads_model(c)]
+    fits = [c for c in run.calls if c.name in _FITS and "()" in c.callee]
+    hands_over = [c for c in run.calls if c.name == "get_peft_model"]
+    if not models and not (fits and any(name in run.imports for name in (*_TRAINER_LIKE, "torch"))):
+        return None
+    training = Training(method="other")
+    start = hands_over[0] if hands_over else (models[0] if models else None)
+    if start is not None:
+        py_model.model_of(run, training, start)
+    if not fits:
+        training.notes.append("no training was found in this code; it uses a model")
+    return training
+
+
+def _loads_model(call: Obj) -> bool:
+    if call.name != "from_pretrained" or call.fallback:
+        return False
+    parts = call.callee.split(".")
+    owner = parts[-2] if len(parts) > 1 else ""
+    return "Model" in owner or owner.endswith(("ForCausalLM", "ForConditionalGeneration"))
+
+
+def _everywhere(run: Run, training: Training) -> None:
+    """Fill what any call of the script may say: data sets, other downloads, pushes, saves."""
+    seen: set[int] = set()
+    for call in run.calls:
+        if call.fallback:
+            continue
+        dataset = _dataset(call)
+        if dataset is not None and not any(d.place == dataset.place for d in training.datasets):
+            training.datasets.append(dataset)
+        if call.name == "from_pretrained":
+            _other_loads(call, training)
+        elif call.name in (
+            "hf_hub_download",
+            "snapshot_download",
+            "pipeline",
+            "LLM",
+            "SentenceTransformer",
+        ):
+            _download(call, training)
+        elif call.name.startswith("push_to_hub") or call.name in ("upload_folder", "upload_file"):
+            training.pushes.append(_push(call, training))
+        elif call.name in ("save_model", "save_pretrained", "save_pretrained_merged", "save_state"):
+            target = call.arg("output_dir", 0) or call.arg("save_directory", 0)
+            saved = text(target) if target is not None else training.arguments.get("output_dir")
+            if saved is not None:
+                training.saves.append(saved)
+        elif call.callee in ("torch.save", "shutil.copytree", "shutil.copy", "joblib.dump"):
+            if len(call.args) > 1:
+                training.saves.append(text(call.args[1]))
+        elif call.name in ("upload_from_filename", "upload_from_file"):
+            training.saves.append(unknown("it is a blob of Cloud Storage", place_of(call), "gs://"))
+        for item in _bucket_words(call, seen):
+            training.saves.append(item)
+
+
+def _bucket_words(call: Obj, seen: set[int]) -> Iterable[Value[str]]:
+    """Yield the buckets that a copy command in the script names."""
+    if call.callee.split(".")[0] not in ("subprocess", "os"):
+        return
+    for arg in call.args[:1]:
+        words = list(arg.items) if isinstance(arg, Seq) else [arg]
+        joined = " ".join(str(w.value) for w in words if isinstance(w, Const))
+        if "gsutil" in joined or "gcloud storage" in joined or "aws s3" in joined:
+            for word in words[-1:]:
+                if id(word) not in seen:
+                    seen.add(id(word))
+                    yield text(word)
+
+
+def _other_loads(call: Obj, training: Training) -> None:
+    identifier = py_model.id_of(call)
+    if identifier is None:
+        return
+    found = text(identifier)
+    if found.unknown or (training.model is not None and found.value == training.model.value):
+        return
+    if training.tokenizer is None and "Tokenizer" in call.callee:
+        training.tokenizer = found
+    if not any(known_load.value == found.value for known_load in training.loads):
+        training.loads.append(found)
+
+
+def _download(call: Obj, training: Training) -> None:
+    identifier = call.arg("repo_id") or call.arg("model")
+    if identifier is None:
+        position = 1 if call.name == "pipeline" else 0
+        identifier = call.args[position] if position < len(call.args) else None
+    if identifier is None or isinstance(identifier, Obj):
+        return
+    found = text(identifier)
+    if not found.unknown and not any(load.value == found.value for load in training.loads):
+        training.loads.append(found)
+
+
+def _push(call: Obj, training: Training) -> Value[str]:
+    target = call.arg("repo_id")
+    if target is None and call.name not in ("upload_folder", "upload_file"):
+        receiver = call.receiver
+        is_trainer = isinstance(receiver, Obj) and bool(trainer_method(receiver))
+        position = -1 if is_trainer else (2 if "gguf" in call.name else 0)
+        target = call.arg("repo_name", position)
+        if target is None and is_trainer:
+            named = training.arguments.get("hub_model_id")
+            if named is not None:
+                return named
+    if target is not None:
+        return text(target)
+    return unknown("no repository is named; it is called like output_dir", place_of(call))
+
+
+def _dataset(call: Obj) -> Dataset | None:
+    if call.name == "load_dataset":
+        identifier = call.arg("path", 0)
+        if identifier is None:
+            return None
+        split, config = call.arg("split"), call.arg("name", 1)
+        files = call.arg("data_files") or call.arg("data_dir")
+        return Dataset(
+            text(identifier),
+            text(split) if split is not None else None,
+            text(config) if config is not None and not _is_none(config) else None,
+            value(files) if files is not None else None,
+            place_of(call),
+        )
+    builder = _BUILDERS.get(call.name)
+    if builder is None or not call.callee.startswith(("datasets.", "pandas.", "Dataset.", "pd.")):
+        if call.callee not in ("load_from_disk", "datasets.load_from_disk"):
+            return None
+    target = call.arg("path_or_paths", 0) or call.arg("dataset_path", 0)
+    if target is None:
+        target = call.arg("filepath_or_buffer") or call.arg("path_or_buf")
+    if target is None:
+        return None
+    return Dataset(
+        known(builder or "disk", place_of(call)), None, None, value(target), place_of(call)
+    )
+
+
+_BUILDERS = {
+    "from_json": "json",
+    "from_csv": "csv",
+    "from_parquet": "parquet",
+    "from_text": "text",
+    "read_csv": "csv",
+    "read_json": "json",
+    "read_parquet": "parquet",
+    "load_from_disk": "disk",
+}
+
+
+def _is_none(found: Abstract) -> bool:
+    return isinstance(found, Const) and found.value is None

@@ -1,0 +1,351 @@
+"""Data and paths: what is not in the container, and data that the model's tokenizer cannot take."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from ftdoctor.checks.about import code, code_gap, launched, remote
+from ftdoctor.checks.token_uses import node_place
+from ftdoctor.job.value import get
+from ftdoctor.rulebook.model import Hit, Severity
+from ftdoctor.tables import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.checks.context import Context
+    from ftdoctor.job.model import Job, Script
+    from ftdoctor.job.source import Place
+    from ftdoctor.job.value import Value
+
+
+def loading_script(context: Context, **_: object) -> Iterator[Hit]:
+    """A dataset loading script, which datasets 4 and later refuse (datasets 5.2.0 load.py:1058)."""
+    job = context.job
+    version = job.version("datasets")
+    if version is None or int(version.split(".")[0]) < 4:
+        return
+    for training in job.trainings:
+        for dataset in training.datasets:
+            name = get(dataset.id)
+            if isinstance(name, str) and name.endswith(".py"):
+                yield Hit(
+                    dataset.id.place or dataset.place,
+                    {"name": name, "version": version},
+                    {"id": name, "datasets": version},
+                )
+
+
+def remote_code_data(context: Context, **_: object) -> Iterator[Hit]:
+    """trust_remote_code=True for load_dataset under datasets 4: the sign of a data set with a script."""
+    job = context.job
+    version = job.version("datasets")
+    if version is None or int(version.split(".")[0]) < 4:
+        return
+    for script in job.scripts:
+        if "trust_remote_code" not in script.source.text or script.tree is None:
+            continue
+        for node in ast.walk(script.tree):
+            if (
+                not isinstance(node, ast.Call)
+                or ast.unparse(node.func).rsplit(".", 1)[-1] != "load_dataset"
+            ):
+                continue
+            for keyword in node.keywords:
+                if (
+                    keyword.arg == "trust_remote_code"
+                    and isinstance(keyword.value, ast.Constant)
+                    and keyword.value.value is True
+                ):
+                    name = ast.unparse(node.args[0]) if node.args else "the data set"
+                    yield Hit(
+                        node_place(script.source, keyword.value),
+                        {"name": name, "version": version},
+                        {"datasets": version},
+                    )
+
+
+_SETS_TEMPLATE = re.compile(
+    r"chat_template|setup_chat_format|get_chat_template|ChatML|\.map\(|formatting_func|add_special_tokens|FastLanguageModel"
+)
+
+
+def chat_template_missing(context: Context, **_: object) -> Iterator[Hit]:
+    """Conversations for a base model whose tokenizer has no chat template."""
+    job = context.job
+    for training in job.trainings:
+        if training.method not in ("sft", "dpo", "grpo", "reward", "kto"):
+            continue
+        model = get(training.model)
+        tokenizer = get(training.tokenizer)
+        if training.tokenizer is not None and (
+            not isinstance(tokenizer, str) or tokenizer != model
+        ):
+            continue
+        if not isinstance(model, str) or not no_chat_template(model):
+            continue
+        if training.arguments.get("chat_template_path") or training.arguments.get("chat_template"):
+            continue
+        text = code(job)
+        applied = _applies_template(job)
+        if applied is not None and not re.search(
+            r"chat_template\s*=|setup_chat_format|clone_chat_template|get_chat_template", text
+        ):
+            yield Hit(
+                applied,
+                {"model": model, "data": "the code's apply_chat_template call"},
+                {"model": model},
+            )
+            return
+        dataset = next(
+            (d for d in training.datasets if get(d.id) in table("gated")["conversational"]), None
+        )
+        if (
+            dataset is None
+            or _SETS_TEMPLATE.search(text)
+            or training.trainer_kwargs.get("formatting_func")
+        ):
+            continue
+        if code_gap(job):
+            continue
+        yield Hit(
+            training.model.place if training.model else dataset.place,
+            {"model": model, "data": str(get(dataset.id))},
+            {"model": model, "dataset": str(get(dataset.id))},
+        )
+        return
+
+
+def no_chat_template(model: str) -> bool:
+    """Whether the table lists a model as a base model without a chat template."""
+    return any(
+        re.fullmatch(row["pattern"], model, re.I) for row in table("gated")["no_chat_template"]
+    )
+
+
+def _applies_template(job: Job) -> Place | None:
+    """Return where the code calls `tokenizer.apply_chat_template(` without giving a template."""
+    for script in job.scripts:
+        if script.role == "submit":
+            continue
+        match = re.search(r"^[^#\n]*?\btokenizer\.apply_chat_template\(", script.source.text, re.M)
+        if match:
+            start = script.source.text.index("tokenizer.apply_chat_template", match.start())
+            return script.source.span(start, start + len("tokenizer.apply_chat_template"))
+    return None
+
+
+_NOTEBOOK_MODULES = {
+    "google.colab": "Google Colab",
+    "kaggle_secrets": "Kaggle",
+    "kaggle_datasets": "Kaggle",
+}
+
+
+def notebook_module(context: Context, **_: object) -> Iterator[Hit]:
+    """google.colab or kaggle_secrets imported in a job: the modules exist only in those notebooks."""
+    job = context.job
+    if not remote(job):
+        return
+    for script in job.scripts:
+        if script.role == "submit" or script.tree is None:
+            continue
+        for node, name in _top_imports(script):
+            for module, where in _NOTEBOOK_MODULES.items():
+                if name == module or name.startswith(module + "."):
+                    yield Hit(
+                        node_place(script.source, node),
+                        {"module": module, "where": where},
+                        {"module": name},
+                    )
+                    return
+
+
+def _top_imports(script: Script) -> Iterator[tuple[ast.stmt, str]]:
+    """Yield the imports of a script that run whenever it does (none in try or if)."""
+    if script.tree is None:
+        return
+    for node in script.tree.body:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node, alias.name
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node, node.module
+            for alias in node.names:
+                yield node, f"{node.module}.{alias.name}"
+
+
+_HOME = re.compile(
+    r"(?:/Users/[\w.-]+/|[A-Za-z]:[\\/]|/content/|/kaggle/|~/|/home/(?!huggingface|jupyter|user/app|appuser|ray|vertex)[\w.-]+/)"
+)
+
+
+def home_path(context: Context, **_: object) -> Iterator[Hit]:
+    """Data or a model read from a path of someone's own machine, Colab or Kaggle."""
+    job = context.job
+    if not remote(job) or job.volumes:
+        return
+    for what, value in _inputs(job):
+        text = get(value)
+        if not isinstance(text, str) or not _HOME.match(text):
+            continue
+        if re.search(
+            rf"(?:mkdir|makedirs|git\s+clone|wget|curl|gsutil|gcloud|download|COPY|mount)[^\n]*{re.escape(text[:24])}",
+            code(job),
+        ):
+            continue
+        sure = re.match(r"/Users/|[A-Za-z]:[\\/]|/content/drive|/kaggle/", text)
+        severity: Severity | None = None if sure else "warning"
+        yield Hit(
+            value.place or job.place,
+            {"what": what, "path": text},
+            {"path": text},
+            severity=severity,
+        )
+        return
+
+
+def _inputs(job: Job) -> Iterator[tuple[str, Value[str]]]:
+    for training in job.trainings:
+        if training.model is not None:
+            yield "the model", training.model
+        for dataset in training.datasets:
+            yield "the data", dataset.id
+            files = dataset.data_files
+            if files is not None and isinstance(get(files), str):
+                yield "the data", files
+    for script in job.scripts:
+        for value in script.args:
+            text = get(value)
+            if (
+                isinstance(text, str)
+                and re.search(r"data|train|model|input", text)
+                and "output" not in text
+            ):
+                name, equals, path = text.partition("=")
+                if equals and name.startswith("-"):
+                    from ftdoctor.job.value import known
+
+                    yield "an argument", known(path, value.place)
+                else:
+                    yield "an argument", value
+
+
+def model_as_url(context: Context, **_: object) -> Iterator[Hit]:
+    """A model or data set named by its web address, where the libraries want owner/name."""
+    job = context.job
+    for training in job.trainings:
+        values: list[tuple[str, Value[str]]] = [("model", training.model)] if training.model else []
+        values += [("data set", d.id) for d in training.datasets]
+        for what, value in values:
+            text = get(value)
+            match = (
+                re.match(
+                    r"https?://(?:www\.)?huggingface\.co/(?:datasets/)?([\w.-]+/[\w.-]+)/?(?:tree/main/?)?\Z",
+                    text,
+                )
+                if isinstance(text, str)
+                else None
+            )
+            if match:
+                from ftdoctor.rulebook.model import Edit, TextEdit
+
+                edits = {}
+                if value.place is not None and value.place.end_line:
+                    edits["replace"] = Edit(
+                        f"Write {match[1]}", (TextEdit(value.place, f"\0{match[1]}\0"),)
+                    )
+                yield Hit(
+                    value.place or job.place,
+                    {"what": what, "url": text, "right": match[1]},
+                    {"url": text},
+                    edits,
+                )
+
+
+def required_env(context: Context, **_: object) -> Iterator[Hit]:
+    """The code needs an environment variable, by subscript, that the launch does not give."""
+    from ftdoctor.checks.about import env_open, environments
+
+    job = context.job
+    if not launched(job) or not remote(job) or env_open(job) or not job.pools:
+        return
+    given = (
+        set.intersection(*(set(env) for env in environments(job))) if environments(job) else set()
+    )
+    for step in job.steps:
+        given |= set(step.assignments)
+    text = code(job)
+    for script in job.scripts:
+        if script.role != "training" or script.tree is None or "environ[" not in script.source.text:
+            continue
+        given |= set(script.env_set)
+        for node, name in _env_subscripts(script):
+            if (
+                name in given
+                or _PLATFORM_ENV.match(name)
+                or re.search(
+                    rf"\b{re.escape(name)}=|load_dotenv|environ\.(?:setdefault|update)|export {re.escape(name)}",
+                    text,
+                )
+            ):
+                continue
+            if re.search(
+                rf"""["']{re.escape(name)}["']\s+(?:not\s+)?in\s+os\.environ|getenv\(\s*["']{re.escape(name)}""",
+                script.source.text,
+            ):
+                continue
+            severity: Severity | None = None if _public_image(job) else "warning"
+            yield Hit(
+                node_place(script.source, node), {"name": name}, {"name": name}, severity=severity
+            )
+            given.add(name)
+
+
+#: Set by the platforms, the launchers, or every shell.
+_PLATFORM_ENV = re.compile(
+    r"AIP_|CLOUD_ML|CLUSTER_SPEC|TF_CONFIG|GOOGLE_|GCP_|JOB_ID|ACCELERATOR|CPU_CORES|MEMORY|LOCAL_RANK|RANK|WORLD_SIZE|MASTER_|GROUP_RANK|LOCAL_WORLD_SIZE|PATH|HOME|USER|PWD|SHELL|LANG|HOSTNAME|TMPDIR|CUDA_|NVIDIA_|LD_LIBRARY|PYTHON|VIRTUAL_ENV|HF_HOME|VERTEX_|TRIAL_ID"
+)
+
+
+def _public_image(job: Job) -> bool:
+    from ftdoctor.job.images import read_image
+
+    image = get(job.pools[0].image) if job.pools else None
+    if image is None:
+        return job.platform == "hf-jobs"
+    return read_image(image).known
+
+
+def _env_subscripts(script: Script) -> Iterator[tuple[ast.Subscript, str]]:
+    """Yield `os.environ["X"]` reads in statements that run whenever the script does."""
+    from ftdoctor.checks.trackers import certain_statements
+
+    for statement in certain_statements(script):
+        for node in ast.walk(statement):
+            if (
+                isinstance(node, ast.Subscript)
+                and isinstance(node.ctx, ast.Load)
+                and ast.unparse(node.value) in ("os.environ", "environ")
+                and isinstance(node.slice, ast.Constant)
+                and isinstance(node.slice.value, str)
+            ):
+                yield node, node.slice.value
+
+
+def colab_secret(context: Context, **_: object) -> Iterator[Hit]:
+    """userdata.get in a job: Colab's secrets cannot be read outside of its page."""
+    job = context.job
+    if not remote(job):
+        return
+    for script in job.scripts:
+        if script.role == "submit" or any(True for _ in notebook_module(context)):
+            return
+        match = re.search(r"^[^#\n]*?(userdata\.get\()", script.source.text, re.M)
+        if match and "google.colab" in script.source.text and "try:" not in script.source.text:
+            yield Hit(
+                script.source.span(match.start(1), match.end(1)), {}, {"call": "userdata.get"}
+            )
+            return

@@ -1,0 +1,384 @@
+"""Hugging Face Jobs: flavor, timeout, what is in the container and what is not."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from ftdoctor.checks.about import HF_JOBS, code, code_gap, program, trains, words
+from ftdoctor.job.value import get
+from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
+from ftdoctor.tables import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.checks.context import Context
+    from ftdoctor.job.model import Job, Step
+
+#: Names that can mean only one flavor.
+_MEANT = {
+    "l4": "l4x1", "nvidia-l4": "l4x1", "l4-small": "l4x1", "l4-1x": "l4x1", "1xl4": "l4x1", "l40s": "l40sx1", "l40": "l40sx1",
+    "1xl40s": "l40sx1", "l40s-small": "l40sx1", "a100": "a100-large", "a100x1": "a100-large", "a100-80gb": "a100-large",
+    "a100-small": "a100-large", "h200x1": "h200", "a10g-largex1": "a10g-large", "cpu": "cpu-basic", "a100-largex1": "a100-large",
+    "rtx-pro-6000x1": "rtx-pro-6000", "4xl4": "l4x4", "4xa100": "a100x4", "8xa100": "a100x8", "a100-largex4": "a100x4", "a100-largex8": "a100x8",
+}  # fmt: skip
+#: Names of a GPU that comes in several flavors, or that Jobs does not have: what to choose from.
+_CHOICE = {
+    "t4": "t4-small or t4-medium", "a10g": "a10g-small or a10g-large", "a10": "a10g-small or a10g-large", "h100": "h200 (Jobs has no H100)",
+    "a10g-xlarge": "a10g-large", "t4-large": "t4-medium", "h100x8": "h200x8 (Jobs has no H100)", "gpu": "t4-small, l4x1, a10g-large, a100-large or h200",
+}  # fmt: skip
+
+
+def _flavors() -> list[str]:
+    data = table("flavors")
+    return [*data["flavors"], *data["listed_without_sizes"]]
+
+
+def flavor_unknown(context: Context, **_: object) -> Iterator[Hit]:
+    """A flavor that Jobs does not have."""
+    job = context.job
+    name = get(job.flavor)
+    if (
+        not isinstance(name, str)
+        or not name
+        or name in _flavors()
+        or re.search(r"[${}<>\s|]", name)
+    ):
+        return
+    lower = name.lower().replace("_", "-")
+    right = lower if lower in _flavors() else _MEANT.get(lower, "")
+    choice = right or _CHOICE.get(lower, "")
+    if not choice:
+        near = get_close_matches(lower, _flavors(), n=1, cutoff=0.8)
+        choice = near[0] if near else ""
+    place = job.flavor.place if job.flavor else None
+    edits = {}
+    if right and place is not None and place.end_line:
+        edits["replace"] = Edit(f"Replace {name} by {right}", (TextEdit(place, f"\0{right}\0"),))
+    severity: Severity | None = None if choice else "warning"
+    values = {"name": name, "right": choice or "a name that 'hf jobs hardware' lists"}
+    yield Hit(
+        place or job.place,
+        values,
+        {"given": name, "suggested": right or choice},
+        edits,
+        severity=severity,
+    )
+
+
+def no_timeout(context: Context, **_: object) -> Iterator[Hit]:
+    """A training without a timeout: Jobs stops it after 30 minutes."""
+    job = context.job
+    if job.form not in HF_JOBS or job.timeout is not None or job.extra.get("timeout_open"):
+        return
+    if not job.trainings and not _trains(job):
+        return
+    if any((get(t.arguments.get("max_steps")) or 10**9) in range(1, 51) for t in job.trainings):
+        return  # a trial run of a few steps
+    if (
+        any(t.method == "other" for t in job.trainings)
+        and not _trains(job)
+        and ".train(" not in code(job)
+    ):
+        return
+    yield Hit(job.place, {}, {"default": "30 minutes"})
+
+
+def _trains(job: Job) -> bool:
+    return any(
+        program(step) in ("torchrun", "accelerate", "trl", "deepspeed") and trains(step)
+        for step in job.steps
+    )
+
+
+def timeout_form(context: Context, **_: object) -> Iterator[Hit]:
+    """A timeout that huggingface_hub cannot read: a number, with s, m, h or d at most."""
+    job = context.job
+    value = job.timeout
+    raw = value.raw if value is not None else ""
+    if job.form not in HF_JOBS or value is None or not raw or re.search(r"[${}<>()]", raw):
+        return
+    text = raw.strip().strip("\"'")
+    if (
+        not text
+        or re.fullmatch(r"\d+(?:\.\d+)?[smhd]|\d+", text)
+        or not re.match(r"[\d.]+\s*[A-Za-z: ]", text)
+    ):
+        return
+    seconds = _seconds(text)
+    right = (
+        f"{seconds // 3600}h"
+        if seconds and seconds % 3600 == 0
+        else f"{seconds // 60}m"
+        if seconds
+        else "a form such as 90m or 4h"
+    )
+    edits = {}
+    if seconds and value.place is not None and value.place.end_line:
+        edits["replace"] = Edit(f"Write {right}", (TextEdit(value.place, f"\0{right}\0"),))
+    yield Hit(value.place or job.place, {"raw": text, "right": right}, {"raw": text}, edits)
+
+
+_UNITS = {"h": 3600, "m": 60, "s": 1, "d": 86400}
+
+
+def _seconds(text: str) -> int:
+    total, rest = 0.0, text.lower()
+    for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*(d|h|m|s)[a-z]*", rest):
+        total += float(number) * _UNITS[unit]
+    leftover = re.sub(r"(\d+(?:\.\d+)?)\s*(?:d|h|m|s)[a-z]*", "", rest).strip(" ,")
+    return int(total) if not leftover and total % 60 == 0 else 0
+
+
+_FETCHES = re.compile(
+    r"git\s+clone|\bcurl\b|\bwget\b|hf\s+download|huggingface-cli\s+download|snapshot_download|hf_hub_download|gsutil|gcloud\s+storage|aws\s+s3|base64\s+(?:-d|--decode)|<<|urlretrieve|requests\.get",
+    re.I,
+)
+_PUBLIC = re.compile(
+    r"(?:docker\.io/)?(?:library/)?(?:python|ubuntu|debian|pytorch/pytorch|nvidia/cuda|huggingface/(?:transformers|trl|accelerate|peft)[\w-]*)(?::|@|\Z)|ghcr\.io/astral-sh/uv"
+)
+
+
+def local_script(context: Context, **_: object) -> Iterator[Hit]:
+    """`hf jobs run IMAGE python train.py`: the file stands here, not in the container."""
+    job = context.job
+    if job.form not in ("hf-jobs-cli", "hf-jobs-python") or job.volumes or not job.pools:
+        return
+    image = get(job.pools[0].image) or ""
+    if not _PUBLIC.match(image) or _is_uv_run(job):
+        return
+    for step in job.steps:
+        if _FETCHES.search(" ".join(words(step))) or program(step) == "cat":
+            return
+        name = _script_of(step)
+        if name and not name.startswith(("http", "/usr", "/opt", "$")):
+            index = words(step).index(name)
+            values = {"script": name, "image": image}
+            yield Hit(step.argv[index].place or step.place, values, values)
+            return
+
+
+def _is_uv_run(job: Job) -> bool:
+    return (
+        bool(job.extra.get("uv"))
+        or str(job.extra.get("operation", "")).startswith("uv")
+        or "uv_job" in str(job.extra.get("api", ""))
+    )
+
+
+def _script_of(step: Step) -> str:
+    argv = words(step)
+    if not argv or not re.fullmatch(
+        r"(?:.*/)?(?:python[\d.]*|bash|sh|torchrun|accelerate)", argv[0]
+    ):
+        return ""
+    for word in argv[1:]:
+        if word in ("-c", "-m"):
+            return ""
+        if word.endswith((".py", ".sh")) and not word.startswith("-"):
+            return word
+    return ""
+
+
+def call_local_path(context: Context, **_: object) -> Iterator[Hit]:
+    """The `hf_jobs` tool gets a path of this machine: it runs elsewhere and cannot read it."""
+    job = context.job
+    if job.form != "hf-jobs-call":
+        return
+    given = job.extra.get("script_path")
+    text = get(given) if given is not None else None
+    if isinstance(text, str) and not text.startswith(("http://", "https://")):
+        yield Hit(given.place or job.place, {"path": text}, {"script": text})
+
+
+_RELATIVE = re.compile(r"(?!https?:|hf:|gs:|s3:|/)[\w.~-][\w./ -]*\Z")
+_MAKES = re.compile(
+    r"to_json|to_csv|to_parquet|save_to_disk|open\([^)\n]*[\"'][wa]b?[\"']|urlretrieve|hf_hub_download|snapshot_download|git\s+clone|wget|curl|gsutil|gcloud\s+storage|zipfile|tarfile|\.write_text|Repository\(|download",
+    re.I,
+)
+_BUILDERS = frozenset(
+    (
+        "json",
+        "csv",
+        "parquet",
+        "text",
+        "arrow",
+        "pandas",
+        "imagefolder",
+        "audiofolder",
+        "webdataset",
+        "xml",
+    )
+)
+
+
+def local_data(context: Context, **_: object) -> Iterator[Hit]:
+    """Data read from a relative path: only the script travels to the job."""
+    job = context.job
+    if job.form not in HF_JOBS or job.volumes or code_gap(job) or _MAKES.search(code(job)):
+        return
+    image = get(job.pools[0].image) if job.pools and job.pools[0].image else ""
+    if image and not _PUBLIC.match(image):
+        return
+    for training in job.trainings:
+        for dataset in training.datasets:
+            path, place = "", dataset.place
+            name = get(dataset.id)
+            if name in _BUILDERS and dataset.data_files is not None:
+                path, place = _first_path(get(dataset.data_files)), dataset.data_files.place
+            elif (isinstance(name, str) and name.startswith(("./", "../", "data/"))) or (
+                isinstance(name, str) and name.endswith((".json", ".jsonl", ".csv", ".parquet"))
+            ):
+                path, place = name, dataset.id.place
+            if path and _RELATIVE.match(path):
+                yield Hit(place or dataset.place or job.place, {"path": path}, {"path": path})
+                return
+
+
+def _first_path(given: object) -> str:
+    if isinstance(given, str):
+        return given
+    if isinstance(given, dict):
+        given = next(iter(given.values()), "")
+    if isinstance(given, (list, tuple)):
+        given = given[0] if given else ""
+    return given if isinstance(given, str) else ""
+
+
+def image_without_python(context: Context, **_: object) -> Iterator[Hit]:
+    """A command that the image does not have: python in nvidia/cuda or ubuntu, uv in python or pytorch."""
+    job = context.job
+    if not job.pools or job.form not in HF_JOBS or not job.steps:
+        return
+    image = get(job.pools[0].image) or ""
+    tool = program(job.steps[0])
+    lacks = ""
+    if re.match(
+        r"(?:docker\.io/)?(?:nvidia/cuda|(?:library/)?(?:ubuntu|debian))(?::|\Z)", image
+    ) and re.fullmatch(r"python[\d.]*|pip3?|torchrun|accelerate|trl|uv", tool):
+        lacks = tool
+    elif re.match(r"(?:docker\.io/)?(?:library/)?python(?::|\Z)", image) and tool in (
+        "uv",
+        "torchrun",
+        "accelerate",
+        "trl",
+        "nvidia-smi",
+        "hf",
+    ):
+        lacks = tool if tool != "nvidia-smi" else ""
+    elif re.match(r"(?:docker\.io/)?pytorch/pytorch(?::|\Z)", image) and tool in (
+        "uv",
+        "accelerate",
+        "trl",
+    ):
+        lacks = tool
+    if lacks:
+        first = job.steps[0]
+        yield Hit(
+            first.argv[0].place or first.place,
+            {"tool": lacks, "image": image},
+            {"tool": lacks, "image": image},
+        )
+
+
+def option_as_image(context: Context, **_: object) -> Iterator[Hit]:
+    """An option that hf does not know stands before the image: hf takes it for the image or script."""
+    job = context.job
+    if job.form != "hf-jobs-cli":
+        return
+    given = job.extra.get("target") or (job.pools[0].image if job.pools else None)
+    text = (get(given) or given.raw) if given is not None else ""
+    for name, place in job.extra.get("unknown_options", []):
+        yield Hit(
+            place,
+            {"option": name, "hint": _HINTS.get(name.split("=")[0], "see 'hf jobs run --help'")},
+            {"option": name},
+        )
+        return
+    if isinstance(text, str) and text.startswith("-") and given is not None:
+        yield Hit(
+            given.place or job.place,
+            {"option": text, "hint": _HINTS.get(text.split("=")[0], "see 'hf jobs run --help'")},
+            {"option": text},
+        )
+
+
+_HINTS = {
+    "--gpu": "the option is --flavor", "--hardware": "the option is --flavor", "--machine": "the option is --flavor",
+    "--secret": "the option is --secrets", "--instance": "the option is --flavor", "--gpus": "the option is --flavor",
+    "--max-duration": "the option is --timeout", "--requirements": "use --with, or a PEP 723 header in the script",
+}  # fmt: skip
+
+
+def namespace_mismatch(context: Context, **_: object) -> Iterator[Hit]:
+    """The job runs in one namespace and pushes to another."""
+    job = context.job
+    space = get(job.namespace)
+    if not isinstance(space, str) or not space or job.form not in HF_JOBS:
+        return
+    for training in job.trainings:
+        value = training.arguments.get("hub_model_id")
+        target = get(value)
+        if (
+            isinstance(target, str)
+            and "/" in target
+            and value is not None
+            and target.split("/")[0].lower() != space.lower()
+        ):
+            if re.search(r"[${}<>]|your|username", target, re.I):
+                continue
+            yield Hit(
+                value.place or job.place,
+                {"namespace": space, "target": target},
+                {"namespace": space, "hub_model_id": target},
+            )
+            return
+
+
+#: Bytes per parameter while weights are read into host RAM before they go to the GPU.
+_BYTES = {"float32": 4, "fp32": 4, "torch.float32": 4}
+
+
+def host_ram(context: Context, **_: object) -> Iterator[Hit]:
+    """Weights that are loaded through host RAM and do not fit it."""
+    from ftdoctor.job.hardware import hardware
+
+    job = context.job
+    machine = hardware(job)
+    ram = getattr(machine, "ram_gib", None) if machine is not None else None
+    if not ram or not job.trainings:
+        return
+    for training in job.trainings:
+        model = get(training.model)
+        if (
+            not isinstance(model, str)
+            or training.quantization is not None
+            or training.lora is not None
+        ):
+            continue
+        if "low_cpu_mem_usage" in training.model_kwargs or "device_map" in training.model_kwargs:
+            continue
+        count = _parameters(model)
+        if not count:
+            continue
+        dtype = str(
+            get(training.model_kwargs.get("dtype") or training.model_kwargs.get("torch_dtype"))
+            or ""
+        ).replace("torch.", "")
+        if dtype not in ("float32", "fp32"):
+            continue
+        need = count * 4 / 2**30
+        if need > ram:
+            values = {"model": model, "need": f"{need:.0f}", "ram": f"{ram:.0f}"}
+            yield Hit(training.model.place if training.model else job.place, values, values)
+            return
+
+
+def _parameters(model: str) -> int | None:
+    try:
+        from ftdoctor.memory.shapes import parameters
+    except ImportError:
+        return None
+    return parameters(model)

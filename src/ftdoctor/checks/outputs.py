@@ -1,0 +1,187 @@
+"""Where results go, and whether they outlive the container."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftdoctor.checks.about import HF_JOBS, argument, code, code_gap, launched, remote, trains, words
+from ftdoctor.job.value import get
+from ftdoctor.rulebook.model import Edit, Hit, TextEdit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.checks.context import Context
+    from ftdoctor.job.model import Job, Training
+
+#: Anything in code or commands that may carry results out of the container.
+_CARRIES = re.compile(
+    r"""push_to_hub | hub_model_id | upload_folder | upload_file | upload_large_folder | create_commit | HfFileSystem
+    | hf\s+upload | huggingface-cli\s+upload | hf://
+    | gsutil | gcloud\s+storage | gs:// | /gcs/ | gcsfs | storage\.Client | from_uri | blob\. | upload_from_ | tf\.io\.gfile
+    | AIP_ | BUCKET | bucket | s3:// | boto3 | aws\s+s3 | azcopy | rclone | rsync | scp\s | /mnt/ | fsspec
+    | log_artifact | log_model | wandb\.save | WANDB_LOG_MODEL | wandb\.Artifact | Artifact\( | mlflow | comet | neptune | clearml
+    | save_pretrained_gguf | drive | google\.colab | ftp | curl\s.*-T | requests\.(?:put|post) | upload""",
+    re.X | re.I,
+)
+
+
+def _kept(job: Job, training: Training) -> bool:
+    """Whether anything read may carry the results out."""
+    if argument(training, "push_to_hub") is True or training.pushes:
+        return True
+    flag = training.arguments.get("push_to_hub")
+    if flag is not None and not flag.known:
+        return True
+    if job.volumes or _CARRIES.search(code(job)):
+        return True
+    texts = [get(v) or v.raw for pool in job.pools for v in pool.env.values()]
+    return any(re.search(r"gs://|/gcs/|s3://|hf://", text or "") for text in texts)
+
+
+def lost(context: Context, **_: object) -> Iterator[Hit]:
+    """Results are written to the container's own disk and nothing carries them out."""
+    job = context.job
+    if not launched(job) or not remote(job) or code_gap(job):
+        return
+    for training in job.trainings:
+        if training.method == "other" and not training.saves:
+            continue
+        folder = training.arguments.get("output_dir")
+        if folder is not None and not folder.known:
+            return
+        where = get(folder)
+        if _kept(job, training) or (isinstance(where, str) and _outside(where)):
+            return
+        if (
+            job.platform == "vertex"
+            and (folder is None or not isinstance(where, str))
+            and training.written_as == "trl-cli"
+        ):
+            continue  # the arguments may be cut short; nothing is claimed without a folder
+        if _one_of_many(job):
+            return
+        yield Hit(
+            folder.place if folder is not None and folder.place else job.place,
+            {
+                "folder": where or "the default folder",
+                "platform": "HF Jobs" if job.form in HF_JOBS else "Vertex AI",
+            },
+            {"output_dir": where},
+        )
+        return
+
+
+def _outside(folder: str) -> bool:
+    return bool(re.match(r"/gcs/|/mnt/|gs://|s3://|hf://|/data\b", folder)) or "$" in folder
+
+
+def _one_of_many(job: Job) -> bool:
+    """Whether the run only proves that it starts: a smoke test keeps nothing on purpose."""
+    return any((argument(t, "max_steps") or 999) in range(1, 6) for t in job.trainings)
+
+
+def bucket_as_folder(context: Context, **_: object) -> Iterator[Hit]:
+    """A gs:// address where a path of a file system is needed: it becomes a local folder, and is lost."""
+    job = context.job
+    for training in job.trainings:
+        for name in ("output_dir", "logging_dir"):
+            value = training.arguments.get(name)
+            text = get(value)
+            if isinstance(text, str) and text.startswith("gs://") and value is not None:
+                yield _gcs_hit(job, value.place, name, text)
+        model = get(training.model)
+        if isinstance(model, str) and model.startswith("gs://") and training.model is not None:
+            yield _gcs_hit(job, training.model.place, "the model", model)
+
+
+def _gcs_hit(job: Job, place: object, name: str, text: str) -> Hit:
+    from ftdoctor.job.source import Place
+
+    right = "/gcs/" + text.removeprefix("gs://")
+    edits = {}
+    spot = place if isinstance(place, Place) else None
+    if spot is not None and spot.end_line and job.platform == "vertex":
+        edits["replace"] = Edit(f"Write {right}", (TextEdit(spot, f"\0{right}\0"),))
+    return Hit(
+        spot or job.place,
+        {"name": name, "uri": text, "right": right},
+        {"name": name, "uri": text},
+        edits,
+    )
+
+
+_GS_IN_CODE = re.compile(
+    r"""(?:open|os\.makedirs|os\.path\.exists|os\.listdir|torch\.save|torch\.load|save_pretrained|save_model|Path)\(\s*(?:[^()\n"']*,\s*)?[rf]?["'](?P<uri>gs://[^"'\n]+)["']"""
+)
+
+
+def bucket_in_open(context: Context, **_: object) -> Iterator[Hit]:
+    """A gs:// address given to open(), os or torch.save, which only know paths."""
+    job = context.job
+    for script in job.scripts:
+        if script.role == "submit":
+            continue
+        text = script.source.text
+        if "gs://" not in text or re.search(
+            r"import\s+(?:gcsfs|fsspec|tensorflow)|from\s+(?:gcsfs|fsspec|cloudpathlib|smart_open|etils)|tf\.io",
+            text,
+        ):
+            continue
+        for match in _GS_IN_CODE.finditer(text):
+            line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+            if "#" in line:
+                continue
+            uri = match["uri"]
+            values = {"uri": uri, "right": "/gcs/" + uri.removeprefix("gs://")}
+            yield Hit(
+                script.source.span(match.start("uri"), match.end("uri")), values, {"uri": uri}
+            )
+
+
+def copied_from_elsewhere(context: Context, **_: object) -> Iterator[Hit]:
+    """The folder that is copied out is not the one that the training writes."""
+    job = context.job
+    if not launched(job) or code_gap(job):
+        return
+    folders = [get(t.arguments.get("output_dir")) for t in job.trainings]
+    known = [f.rstrip("/").removeprefix("./") for f in folders if isinstance(f, str)]
+    if len(known) != 1 or len(job.trainings) != 1 or _outside(known[0]) or known[0].startswith("/"):
+        return
+    seen = False
+    for step in job.steps:
+        seen = seen or trains(step)
+        argv = words(step)
+        if (
+            not seen
+            or argv[:1] not in (["gsutil"], ["gcloud"])
+            or not any(w in argv for w in ("cp", "rsync"))
+        ):
+            continue
+        sources = [
+            w
+            for w in argv[1:-1]
+            if w and not w.startswith(("-", "gs://")) and w not in ("cp", "rsync", "storage")
+        ]
+        if (
+            len(sources) != 1
+            or not argv[-1].startswith("gs://")
+            or re.search(r"[*$/]", sources[0].rstrip("/").removeprefix("./"))
+        ):
+            continue
+        source = sources[0].rstrip("/").removeprefix("./")
+        if (
+            source
+            and source != "."
+            and not known[0].startswith(source + "/")
+            and source != known[0]
+        ):
+            if source in code(job).replace(" ".join(argv), ""):
+                continue
+            yield Hit(
+                step.place,
+                {"copied": source, "written": known[0]},
+                {"copied": source, "written": known[0]},
+            )
+            return

@@ -1,0 +1,354 @@
+"""Training settings that contradict each other: certain to raise, whatever the data."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftdoctor.checks.about import (
+    argument,
+    code,
+    gpu_count,
+    launched,
+    launcher_processes,
+    program,
+    trains,
+    words,
+)
+from ftdoctor.job.value import get
+from ftdoctor.rulebook.model import Hit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.checks.context import Context
+    from ftdoctor.job.model import Job
+    from ftdoctor.job.value import Value
+
+_HF_TRAINERS = frozenset(("sft", "dpo", "grpo", "reward", "kto", "trainer"))
+
+
+def _word(value: Value[object] | None) -> str | None:
+    """Return an enum-like argument in lower case: "steps" for IntervalStrategy.STEPS."""
+    text = get(value)
+    return str(text).rsplit(".", 1)[-1].lower() if text is not None else None
+
+
+def both_precisions(context: Context, **_: object) -> Iterator[Hit]:
+    """fp16 and bf16 together (transformers 5.23 training_args.py: "At most one of fp16 and bf16")."""
+    for training in context.job.trainings:
+        if argument(training, "fp16") is True and argument(training, "bf16") is True:
+            value = training.arguments["fp16"]
+            yield Hit(value.place or context.job.place, {}, {"fp16": True, "bf16": True})
+
+
+def best_model_mismatch(context: Context, **_: object) -> Iterator[Hit]:
+    """load_best_model_at_end with different save and eval strategies or steps."""
+    for training in context.job.trainings:
+        args = training.arguments
+        if argument(training, "load_best_model_at_end") is not True or training.open:
+            continue
+        evaluate = args.get("eval_strategy") or args.get("evaluation_strategy")
+        save = args.get("save_strategy")
+        if (evaluate is not None and not evaluate.known) or (save is not None and not save.known):
+            continue
+        eval_word, save_word = _word(evaluate) or "no", _word(save) or "steps"
+        if save_word == "best":
+            continue
+        place = args["load_best_model_at_end"].place or context.job.place
+        if eval_word != save_word:
+            values = {
+                "wrong": f"the evaluation strategy is '{eval_word}' and the save strategy '{save_word}'"
+            }
+            yield Hit(place, values, {"eval_strategy": eval_word, "save_strategy": save_word})
+            continue
+        steps, saves = argument(training, "eval_steps"), argument(training, "save_steps")
+        if (
+            eval_word != "steps"
+            or (args.get("eval_steps") is not None and steps is None)
+            or (args.get("save_steps") is not None and saves is None)
+        ):
+            continue
+        if args.get("eval_steps") is None:
+            if (
+                args.get("logging_steps") is not None
+                and argument(training, "logging_steps") is None
+            ):
+                continue
+            steps = argument(training, "logging_steps") or 500
+        saves = saves if saves is not None else 500
+        if isinstance(steps, int) and isinstance(saves, int) and steps > 0 and saves % steps:
+            values = {"wrong": f"save_steps ({saves}) is no multiple of eval_steps ({steps})"}
+            yield Hit(place, values, {"eval_steps": steps, "save_steps": saves})
+
+
+def eval_data_missing(context: Context, **_: object) -> Iterator[Hit]:
+    """An evaluation strategy and a trainer without eval_dataset."""
+    for training in context.job.trainings:
+        value = training.arguments.get("eval_strategy") or training.arguments.get(
+            "evaluation_strategy"
+        )
+        word = _word(value)
+        if (
+            value is None
+            or word not in ("steps", "epoch")
+            or training.written_as == "trl-cli"
+            or training.open
+        ):
+            continue
+        if (
+            training.method not in _HF_TRAINERS
+            or not training.trainer_kwargs
+            or training.trainer is None
+        ):
+            continue
+        if "eval_dataset" in training.trainer_kwargs or any(
+            k.startswith("*") for k in training.trainer_kwargs
+        ):
+            continue
+        if re.search(
+            r"trainer\.eval_dataset|eval_dataset\s*=|\*\*\w+|eval_data", code(context.job)
+        ):
+            continue
+        yield Hit(value.place or context.job.place, {"strategy": word}, {"eval_strategy": word})
+
+
+def grpo_groups(context: Context, **_: object) -> Iterator[Hit]:
+    """GRPO's batch is no multiple of the number of generations (trl 1.16.0 grpo_config.py:1131).
+
+    Newer releases count gradient accumulation in, older ones do not: a batch that fails with it
+    fails without it too, so only that is reported.
+    """
+    job = context.job
+    for training in job.trainings:
+        args = training.arguments
+        if (
+            training.method != "grpo"
+            or training.open
+            or args.get("generation_batch_size")
+            or args.get("steps_per_generation")
+        ):
+            continue
+        numbers: dict[str, int] = {}
+        for name, default in (
+            ("per_device_train_batch_size", 8),
+            ("gradient_accumulation_steps", 1),
+            ("num_generations", 8),
+        ):
+            given = args.get(name)
+            number = get(given) if given is not None else default
+            if not isinstance(number, int) or number <= 0:
+                break
+            numbers[name] = number
+        if len(numbers) < 3:
+            continue
+        world = _world(job)
+        if world is None:
+            continue
+        batch = (
+            numbers["per_device_train_batch_size"] * numbers["gradient_accumulation_steps"] * world
+        )
+        if batch % numbers["num_generations"]:
+            value = args.get("num_generations") or args.get("per_device_train_batch_size")
+            yield Hit(
+                value.place if value is not None and value.place else job.place,
+                {"batch": batch, "generations": numbers["num_generations"]},
+                {**numbers, "processes": world},
+            )
+
+
+def _world(job: Job) -> int | None:
+    """Return the number of training processes, None when it cannot be told."""
+    if not launched(job) or len(job.pools) != 1 or (get(job.pools[0].replica_count) or 1) != 1:
+        return None
+    gpus = gpu_count(job)
+    if gpus == 1:
+        return 1
+    return launcher_processes(job) if gpus else None
+
+
+def quantized_without_adapter(context: Context, **_: object) -> Iterator[Hit]:
+    """A 4-bit or 8-bit model trained without an adapter (transformers 5.23 trainer_utils.py:131)."""
+    job = context.job
+    for training in job.trainings:
+        if (
+            training.quantization is None
+            or training.lora is not None
+            or training.method not in _HF_TRAINERS
+            or training.open
+        ):
+            continue
+        if training.written_as == "trl-cli":
+            if argument(training, "use_peft") is True or (
+                training.arguments.get("use_peft") is not None
+                and argument(training, "use_peft") is None
+            ):
+                continue
+            if not any(
+                argument(training, name) is True for name in ("load_in_4bit", "load_in_8bit")
+            ):
+                continue
+            flag = training.arguments.get("load_in_4bit") or training.arguments.get("load_in_8bit")
+            yield Hit(
+                flag.place if flag is not None and flag.place else job.place,
+                {},
+                {"use_peft": False},
+            )
+            continue
+        if training.trainer is None or not training.trainer_kwargs:
+            continue
+        if re.search(
+            r"peft|lora|adapter|unsloth|add_adapter|bnb_4bit_quant_storage|Mxfp4|torchao|qat",
+            code(job),
+            re.I,
+        ):
+            continue
+        if not any(
+            get(training.quantization.get(name)) is True
+            for name in ("load_in_4bit", "load_in_8bit")
+        ):
+            continue
+        flag = training.quantization.get("load_in_4bit") or training.quantization.get(
+            "load_in_8bit"
+        )
+        yield Hit(flag.place if flag is not None and flag.place else job.place, {}, {"lora": None})
+
+
+def half_weights(context: Context, **_: object) -> Iterator[Hit]:
+    """fp16=True with weights that are trained in 16 bits: the gradient scaler refuses them."""
+    job = context.job
+    for training in job.trainings:
+        if (
+            argument(training, "fp16") is not True
+            or training.lora is not None
+            or training.quantization is not None
+            or training.open
+        ):
+            continue
+        if training.method not in _HF_TRAINERS or re.search(
+            r"peft|lora|adapter|unsloth|deepspeed|fsdp|\.float\(\)|\.to\(torch\.float32|freeze",
+            code(job),
+            re.I,
+        ):
+            continue
+        value = training.model_kwargs.get("dtype") or training.model_kwargs.get("torch_dtype")
+        dtype = str(get(value) or "").replace("torch.", "")
+        if dtype not in ("float16", "half", "bfloat16") or value is None:
+            continue
+        message = (
+            "Attempting to unscale FP16 gradients."
+            if dtype in ("float16", "half")
+            else "the scaler is not implemented for bfloat16"
+        )
+        yield Hit(
+            value.place or job.place,
+            {"dtype": dtype, "message": message},
+            {"fp16": True, "dtype": dtype},
+        )
+
+
+def device_map_distributed(context: Context, **_: object) -> Iterator[Hit]:
+    """device_map="auto" under a launcher of several processes (accelerate 1.15 accelerator.py:1479)."""
+    job = context.job
+    if launched(job) and (gpu_count(job) or 2) < 2:
+        return
+    many = (launcher_processes(job) or 0) > 1 or any(
+        "--multi_gpu" in words(step) or "--multi-gpu" in words(step)
+        for step in job.steps
+        if trains(step)
+    )
+    if not many:
+        return
+    for training in job.trainings:
+        value = training.model_kwargs.get("device_map")
+        if value is not None and get(value) in ("auto", "balanced", "balanced_low_0", "sequential"):
+            yield Hit(
+                value.place or job.place,
+                {"device_map": str(get(value))},
+                {"device_map": str(get(value))},
+            )
+
+
+_ZERO3 = re.compile(
+    r"zero_?-?(?:stage_?)?3|\"stage\"\s*:\s*3|zero_stage\D{0,3}3|stage3|ds_z3", re.I
+)
+
+
+def zero3_device_map(context: Context, **_: object) -> Iterator[Hit]:
+    """DeepSpeed ZeRO-3 and a device_map (transformers 5.23 integrations/accelerate.py:137)."""
+    job = context.job
+    uses = any(
+        _ZERO3.search(" ".join(words(step)))
+        for step in job.steps
+        if program(step) in ("accelerate", "deepspeed", "torchrun", "trl")
+    )
+    for training in job.trainings:
+        configured = argument(training, "deepspeed")
+        if not uses and not (isinstance(configured, str) and _ZERO3.search(configured)):
+            continue
+        value = training.model_kwargs.get("device_map")
+        if value is not None and (get(value) is not None):
+            yield Hit(
+                value.place or job.place,
+                {"device_map": str(get(value))},
+                {"device_map": str(get(value))},
+            )
+
+
+def adapter_not_trainable(context: Context, **_: object) -> Iterator[Hit]:
+    """An adapter loaded for inference is handed to a trainer: nothing requires a gradient."""
+    import ast
+
+    from ftdoctor.checks.token_uses import node_place
+
+    for script in context.job.scripts:
+        if (
+            script.role == "submit"
+            or "PeftModel.from_pretrained" not in script.source.text
+            or script.tree is None
+        ):
+            continue
+        text = script.source.text
+        if re.search(
+            r"is_trainable|merge_and_unload|requires_grad|enable_input_require_grads|print_trainable|inference_mode\s*=\s*False|set_adapter|\*\*",
+            text,
+        ):
+            continue
+        frozen: dict[str, ast.Call] = {}
+        for node in ast.walk(script.tree):
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Call)
+                and isinstance(node.targets[0], ast.Name)
+            ):
+                if ast.unparse(node.value.func).endswith("PeftModel.from_pretrained"):
+                    frozen[node.targets[0].id] = node.value
+                else:
+                    frozen.pop(node.targets[0].id, None)
+        for node in ast.walk(script.tree):
+            if not isinstance(node, ast.Call) or not re.search(
+                r"Trainer\Z", ast.unparse(node.func)
+            ):
+                continue
+            names = [
+                k.value.id
+                for k in node.keywords
+                if k.arg == "model" and isinstance(k.value, ast.Name)
+            ]
+            names += [a.id for a in node.args[:1] if isinstance(a, ast.Name)]
+            if any(k.arg == "peft_config" for k in node.keywords):
+                continue
+            for name in names:
+                if name in frozen:
+                    yield Hit(
+                        node_place(script.source, frozen[name]), {"name": name}, {"model": name}
+                    )
+                    return
+
+
+def inference_lora(context: Context, **_: object) -> Iterator[Hit]:
+    """LoraConfig(inference_mode=True) freezes the adapter that is to be trained."""
+    for training in context.job.trainings:
+        value = (training.lora or {}).get("inference_mode")
+        if value is not None and get(value) is True and training.method in _HF_TRAINERS:
+            yield Hit(value.place or context.job.place, {}, {"inference_mode": True})

@@ -1,0 +1,172 @@
+"""Every text that a job hands over as a token: environment, secrets, options, code."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ftdoctor.checks.about import env_place, environments, step_text
+from ftdoctor.job.value import get
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.job.model import Job, Script
+    from ftdoctor.job.source import Place, Source
+
+Where = Literal["env", "secret", "argument", "code", "step"]
+
+#: Environment names that hold a Hub token, read by a library or not.
+HUB_NAME = re.compile(r"(?i)(?:hf|hugging_?face)[\w]*(?:token|api_?key|access_?key|auth)|hub_token")
+TRACKER_NAME = re.compile(r"(?i)(?:wandb|comet|neptune|mlflow|clearml)\w*(?:key|token)")
+_KEYWORDS = frozenset(
+    ("token", "hub_token", "use_auth_token", "hf_token", "api_token", "auth_token")
+)
+_OPTION = re.compile(r"--?(?:hf[-_]|hub[-_])?(?:token|hub[-_]token)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUse:
+    """A text in a token's place. `name` is the variable, keyword or option that takes it."""
+
+    name: str
+    text: str
+    where: Where
+    place: Place | None
+    #: "hub" for a Hugging Face token, "tracker" for the key of an experiment tracker.
+    family: Literal["hub", "tracker"] = "hub"
+
+
+def family(name: str) -> Literal["hub", "tracker"] | None:
+    """Return whose token a variable of this name holds, or None."""
+    if HUB_NAME.search(name):
+        return "hub"
+    return "tracker" if TRACKER_NAME.search(name) else None
+
+
+def uses(job: Job) -> Iterator[TokenUse]:
+    """Yield each token-like text of a job once per place."""
+    seen: set[tuple[str, int, int, str]] = set()
+    for use in _all(job):
+        key = (
+            use.place.path if use.place else "",
+            use.place.line if use.place else 0,
+            use.place.column if use.place else 0,
+            use.text,
+        )
+        if key not in seen:
+            seen.add(key)
+            yield use
+
+
+def _all(job: Job) -> Iterator[TokenUse]:
+    for index, env in enumerate(environments(job)):
+        for name, value in env.items():
+            text = get(value)
+            kind = family(name)
+            if kind and isinstance(text, str):
+                where: Where = "secret" if name in job.secrets else "env"
+                yield TokenUse(name, text, where, env_place(job, index, name), kind)
+    for pool in job.pools:
+        yield from _options([v for v in (*pool.command, *pool.args)], "argument")
+    for step in (*job.steps, *job.submit_steps):
+        for name, value in step.assignments.items():
+            text = get(value)
+            kind = family(name)
+            if kind and isinstance(text, str):
+                yield TokenUse(name, text, "step", value.place or step.place, kind)
+        if "token" in step_text(step):
+            yield from _options(step.argv, "step")
+    for script in job.scripts:
+        yield from in_code(script)
+
+
+def _options(values: list, where: Where) -> Iterator[TokenUse]:  # type: ignore[type-arg]
+    for index, value in enumerate(values):
+        word = get(value)
+        if not isinstance(word, str):
+            continue
+        name, equals, inline = word.partition("=")
+        if not _OPTION.match(name):
+            continue
+        if equals:
+            yield TokenUse(name, inline, where, value.place)
+        elif index + 1 < len(values):
+            text = get(values[index + 1])
+            if isinstance(text, str) and not text.startswith("-"):
+                yield TokenUse(name, text, where, values[index + 1].place)
+
+
+def node_place(source: Source, node: ast.expr | ast.stmt) -> Place:
+    """Return the place of a syntax node; its byte columns turned into characters."""
+
+    def column(line: int, offset: int) -> int:
+        text = source.line_text(line)
+        return (
+            offset + 1
+            if text.isascii()
+            else len(text.encode()[:offset].decode("utf-8", "ignore")) + 1
+        )
+
+    end = node.end_lineno or node.lineno
+    return source.place(
+        node.lineno,
+        column(node.lineno, node.col_offset),
+        end,
+        column(end, node.end_col_offset or 0),
+    )
+
+
+def in_code(script: Script) -> Iterator[TokenUse]:
+    """Yield literal tokens in Python: `token="..."`, `HF_TOKEN = "..."`, `os.environ["X"] = "..."`."""
+    if not re.search(r"(?i)token|api_?key", script.source.text) or script.tree is None:
+        return
+    for node in ast.walk(script.tree):
+        if isinstance(node, ast.Call):
+            yield from _call(script, node)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                name = _target(target)
+                kind = family(name) if name else None
+                if (
+                    kind
+                    and isinstance(node.value, ast.Constant)
+                    and isinstance(node.value.value, str)
+                ):
+                    yield TokenUse(
+                        name, node.value.value, "code", node_place(script.source, node.value), kind
+                    )
+
+
+def _target(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        return str(node.slice.value)
+    return ""
+
+
+def _call(script: Script, node: ast.Call) -> Iterator[TokenUse]:
+    called = ast.unparse(node.func) if isinstance(node.func, (ast.Name, ast.Attribute)) else ""
+    wandb = called in ("wandb.login", "wandb_login")
+    for keyword in node.keywords:
+        value = keyword.value
+        if not isinstance(value, ast.Constant) or not isinstance(value.value, str):
+            continue
+        if keyword.arg in _KEYWORDS:
+            yield TokenUse(keyword.arg, value.value, "code", node_place(script.source, value))
+        elif wandb and keyword.arg == "key":
+            yield TokenUse("key", value.value, "code", node_place(script.source, value), "tracker")
+    if (
+        called.rsplit(".", 1)[-1] == "login"
+        and node.args
+        and ("hub" in called or called == "login")
+    ):
+        first = node.args[0]
+        if isinstance(first, ast.Constant) and isinstance(first.value, str):
+            yield TokenUse("token", first.value, "code", node_place(script.source, first))

@@ -1,0 +1,314 @@
+"""Hub tokens as a job writes them: left out, literal, of the wrong kind, too short-lived."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftdoctor.checks.about import (
+    HF_JOBS,
+    TOKEN_NAMES,
+    argument,
+    code,
+    code_gap,
+    env_open,
+    env_place,
+    env_texts,
+    environments,
+    has_token,
+    launched,
+    remote,
+    truthy,
+)
+from ftdoctor.checks.token_forms import claims, kind, malformed, placeholder
+from ftdoctor.checks.token_uses import TokenUse, family, uses
+from ftdoctor.job.value import get
+from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit, Unsure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.checks.context import Context
+    from ftdoctor.job.model import Job
+
+_DOCUMENT = (".md", ".markdown", ".rst", ".txt", ".qmd")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))\Z")
+#: Seconds that a trusted publisher's token lives. https://huggingface.co/docs/hub/trusted-publishers
+_CI_LIFE = 3600
+
+
+def placeholder_left(context: Context, **_: object) -> Iterator[Hit]:
+    """A token's place still holds the text that should have been replaced."""
+    for use in uses(context.job):
+        text = use.text.strip()
+        if not text or not placeholder(text) or _compared(context.job, use):
+            continue
+        document = use.place is not None and use.place.path.endswith(_DOCUMENT)
+        severity: Severity | None = "warning" if document or use.family == "tracker" else None
+        yield Hit(
+            use.place,
+            {"name": use.name, "text": text},
+            {"name": use.name, "text": text},
+            severity=severity,
+        )
+
+
+def _compared(job: Job, use: TokenUse) -> bool:
+    """Whether the code tests for the placeholder, or something fills it in (sed, envsubst, replace)."""
+    quoted = re.escape(use.text)
+    guard = re.compile(
+        rf"""(?:==|!=|\bin)\s*[\[(]?[^\n]{{0,60}}["']{quoted}["']|startswith\(["']{quoted}"""
+    )
+    filled = re.compile(rf"(?:\bsed\b|\.replace\(|envsubst)[^\n]*{quoted}")
+    texts = [job.source.whole or job.source.text, *(script.source.text for script in job.scripts)]
+    return any(guard.search(text) or filled.search(text) for text in texts)
+
+
+def sent_literally(context: Context, **_: object) -> Iterator[Hit | Unsure]:
+    """A shell variable's name is sent as the token, because nothing on the way expands it."""
+    job = context.job
+    if not launched(job):
+        return
+    for index, name, text in env_texts(job):
+        match = _VARIABLE.match(text.strip())
+        if not match or not (family(name) or family(match[1] or match[2] or "")):
+            continue
+        if job.form == "hf-jobs-call":
+            continue  # the tool replaces exactly $HF_TOKEN and ${HF_TOKEN}; see session_token
+        yield Hit(
+            env_place(job, index, name),
+            {"name": name, "text": text, "how": _how(job)},
+            {"name": name, "text": text},
+        )
+
+
+def _how(job: Job) -> str:
+    if job.form == "hf-jobs-python":
+        return "run_job and run_uv_job upload the value as it stands"
+    if job.form == "hf-jobs-cli":
+        return (
+            "in single quotes the shell does not expand it, and hf uploads the value as it stands"
+        )
+    if job.form == "vertex-python":
+        return "Python does not expand it, and Vertex AI only expands $(NAME) from other entries of env"
+    return "gcloud sends the file as it stands, and Vertex AI only expands $(NAME) from other entries of env"
+
+
+def call_placeholder(context: Context, **_: object) -> Iterator[Hit]:
+    """`hf_jobs(...)` replaces exactly `$HF_TOKEN`; anything around it, or another name, stays literal."""
+    job = context.job
+    if job.form != "hf-jobs-call":
+        return
+    for index, name, text in env_texts(job):
+        if "$" not in text or not (family(name) or "HF_TOKEN" in text.upper()):
+            continue
+        if text in ("$HF_TOKEN", "${HF_TOKEN}"):
+            continue
+        yield Hit(
+            env_place(job, index, name), {"name": name, "text": text}, {"name": name, "text": text}
+        )
+
+
+def session_token(context: Context, **_: object) -> Iterator[Hit]:
+    """`$HF_TOKEN` in an `hf_jobs` call becomes the token of the agent's session, often OAuth."""
+    job = context.job
+    if job.form != "hf-jobs-call" or not _pushes(job):
+        return
+    for index, name, text in env_texts(job):
+        if text in ("$HF_TOKEN", "${HF_TOKEN}"):
+            yield Hit(env_place(job, index, name), {"name": name}, {"name": name})
+            return
+
+
+def _pushes(job: Job) -> bool:
+    return any(
+        argument(t, "push_to_hub") is True or t.pushes for t in job.trainings
+    ) or "push_to_hub" in code(job)
+
+
+def wrong_kind(
+    context: Context, kinds: tuple[str, ...] | list[str] = (), **_: object
+) -> Iterator[Hit]:
+    """A token of a kind that cannot do this (`kinds`: refresh, org)."""
+    for use in uses(context.job):
+        found = kind(use.text.strip())
+        if found in kinds:
+            yield Hit(
+                use.place, {"name": use.name, "kind": found}, {"name": use.name, "kind": found}
+            )
+
+
+def oauth_scopes(context: Context, **_: object) -> Iterator[Hit]:
+    """An OAuth token whose own list of scopes lacks what the job does."""
+    job = context.job
+    for use in uses(job):
+        found = claims(use.text.strip()) if kind(use.text.strip()) == "oauth" else None
+        if found is None or not found.scopes:
+            continue
+        have = set(found.scopes)
+        missing = []
+        if _pushes(job) and not have & {"write-repos", "manage-repos", "contribute-repos"}:
+            missing.append("write-repos")
+        if _gated(job) and not have & {"gated-repos", "read-repos", "write-repos", "manage-repos"}:
+            missing.append("gated-repos")
+        if missing:
+            yield Hit(
+                use.place,
+                {"missing": ", ".join(missing)},
+                {"scopes": " ".join(found.scopes), "missing": missing},
+            )
+
+
+def _gated(job: Job) -> bool:
+    from ftdoctor.checks.access import gate_of
+
+    return any(gate_of(get(t.model) or "") for t in job.trainings)
+
+
+def short_lived(context: Context, **_: object) -> Iterator[Hit]:
+    """A token that ends before the job may."""
+    job = context.job
+    limit = get(job.timeout)
+    if limit is None and job.platform == "vertex":
+        limit = 7 * 86400
+    for use in uses(job):
+        text = use.text.strip()
+        found = kind(text)
+        if found == "ci" and (limit is None or limit > _CI_LIFE) and _pushes(job):
+            yield Hit(
+                use.place, {"life": "60 minutes", "limit": _hours(limit)}, {"kind": "hf_jwt_"}
+            )
+        declared = claims(text) if found == "oauth" else None
+        if declared is None or declared.expires is None:
+            continue
+        left = declared.expires - context.now.timestamp()
+        if left <= 0:
+            yield Hit(
+                use.place,
+                {"life": "no time: it has expired", "limit": _hours(limit)},
+                {"kind": "hf_oauth_"},
+            )
+        elif limit is not None and limit > left:
+            yield Hit(
+                use.place,
+                {"life": _hours(left), "limit": _hours(limit)},
+                {"kind": "hf_oauth_"},
+                severity="warning",
+            )
+
+
+def _hours(seconds: float | None) -> str:
+    if seconds is None:
+        return "no limit"
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
+
+
+def miswritten(context: Context, **_: object) -> Iterator[Hit]:
+    """A token with quotes, `Bearer`, a line end, or nothing in it."""
+    for use in uses(context.job):
+        if use.family != "hub" or placeholder(use.text):
+            continue
+        wrong = malformed(use.text)
+        if not wrong or (wrong == "blank" and use.where in ("code", "argument")):
+            continue
+        if wrong == "blank" and use.name not in TOKEN_NAMES:
+            continue
+        yield Hit(use.place, {"name": use.name, "wrong": wrong}, {"name": use.name, "wrong": wrong})
+
+
+#: Names that people give the token and that no library reads (huggingface_hub 2.4.0
+#: utils/_auth.py:147 reads HF_TOKEN and HUGGING_FACE_HUB_TOKEN only).
+_UNREAD = re.compile(
+    r"(?i)(?:HF_(?:API|ACCESS|AUTH|HUB|READ|WRITE|USER)_?(?:TOKEN|KEY)|HF_API_KEY|HF_KEY|HUGGING_?FACE_?(?:HUB_?)?(?:API_?|ACCESS_?|AUTH_?)?(?:TOKEN|KEY)|HF_TOKEN)\Z"
+)
+
+
+def unread_name(context: Context, **_: object) -> Iterator[Hit | Unsure]:
+    """The token is given under an environment name that neither a library nor the job's code reads."""
+    job = context.job
+    if not launched(job) or not remote(job):
+        return
+    for index, env in enumerate(environments(job)):
+        if any(name in env for name in TOKEN_NAMES):
+            continue
+        for name in env:
+            if not _UNREAD.match(name) or name in TOKEN_NAMES:
+                continue
+            if name in code(job) or "langchain" in code(job):
+                continue
+            gap = code_gap(job)
+            if gap:
+                yield Unsure(
+                    f"{name} is read only by code that asks for it by this name, and not all of the code was read ({gap})",
+                    "the training code beside the job",
+                )
+                continue
+            place = job.pools[index].env_places.get(name) if index < len(job.pools) else None
+            edits = {}
+            if place is not None and place.end_line:
+                edits["rename"] = Edit(
+                    f"Rename {name} to HF_TOKEN", (TextEdit(place, "\0HF_TOKEN\0"),)
+                )
+            yield Hit(place or env_place(job, index, name), {"name": name}, {"name": name}, edits)
+
+
+def implicit_disabled(context: Context, **_: object) -> Iterator[Hit]:
+    """HF_HUB_DISABLE_IMPLICIT_TOKEN keeps the token at home although the job needs it."""
+    job = context.job
+    if re.search(r"\btoken\s*=\s*(?!None|False)|\blogin\(", code(job)):
+        return
+    if not (_gated(job) or _pushes(job)):
+        return
+    for index, name, text in env_texts(job):
+        if name == "HF_HUB_DISABLE_IMPLICIT_TOKEN" and truthy(text.strip()):
+            yield Hit(env_place(job, index, name), {}, {"value": text})
+
+
+def env_instead_of_secret(context: Context, **_: object) -> Iterator[Hit]:
+    """HF Jobs: a token given as plain environment, which the job's page and API show."""
+    job = context.job
+    if job.form not in HF_JOBS or not job.pools:
+        return
+    for name, value in job.pools[0].env.items():
+        if family(name) and name not in job.secrets:
+            text = get(value)
+            if isinstance(text, str) and (not text.strip() or placeholder(text)):
+                continue
+            yield Hit(
+                value.place or job.pools[0].env_places.get(name) or job.place,
+                {"name": name},
+                {"name": name},
+            )
+
+
+def missing_for_push(context: Context, **_: object) -> Iterator[Hit | Unsure]:
+    """The job pushes to the Hub and no token reaches its container."""
+    from ftdoctor.checks.about import own_token
+
+    job = context.job
+    if not launched(job) or not remote(job) or has_token(job) or own_token(job):
+        return
+    for training in job.trainings:
+        flag = training.arguments.get("push_to_hub")
+        pushed = get(flag) is True
+        place = flag.place if pushed and flag is not None else None
+        if not pushed:
+            push = next((p for p in training.pushes if p.place is not None), None)
+            if push is None:
+                continue
+            place = push.place
+        why = env_open(job)
+        if why:
+            yield Unsure(
+                f"the environment of the container is not known whole: {why}",
+                "the environment as it is sent",
+            )
+            return
+        if _unread_given(job):
+            return  # told by the rule on names that no library reads
+        yield Hit(place or job.place, {}, {"push_to_hub": True})
+        return
+
+
+def _unread_given(job: Job) -> bool:
+    return any(_UNREAD.match(name) for env in environments(job) for name in env)

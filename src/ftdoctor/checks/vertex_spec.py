@@ -1,0 +1,350 @@
+"""The worker pools of a Vertex AI custom job: machines, accelerators, replicas, disks, places."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ftdoctor.job.value import get
+from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
+from ftdoctor.tables import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.checks.context import Context
+    from ftdoctor.job.model import Job, WorkerPool
+    from ftdoctor.job.source import Place
+
+#: AcceleratorType of google-cloud-aiplatform 2.7.0 (aiplatform_v1/types/accelerator_type.py).
+ACCELERATORS = (
+    "ACCELERATOR_TYPE_UNSPECIFIED NVIDIA_TESLA_K80 NVIDIA_TESLA_P100 NVIDIA_TESLA_V100 NVIDIA_TESLA_P4 "
+    "NVIDIA_TESLA_T4 NVIDIA_TESLA_A100 NVIDIA_A100_80GB NVIDIA_L4 NVIDIA_H100_80GB NVIDIA_H100_MEGA_80GB "
+    "NVIDIA_H200_141GB NVIDIA_B200 NVIDIA_GB200 NVIDIA_RTX_PRO_6000 TPU_V2 TPU_V3 TPU_V4_POD TPU_V5_LITEPOD"
+).split()
+_GPU_FAMILY = re.compile(r"(?:a2|a3|a4|a4x|g2|g4|n1)-")
+_CPU_FAMILY = re.compile(r"(?:e2|n2|n2d|n4|c2|c2d|c3|c3d|c4|m1|m2|m3|t2d)-")
+_TEMPLATE = re.compile(r"[<>{}$\[\]]|\b(?:MACHINE|ACCELERATOR|YOUR|REPLACE)_?")
+
+
+@cache
+def _machines() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the table as machine type -> accelerator type -> row."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in table("machines")["machines"]:
+        found.setdefault(row["machine_type"], {})[row["accelerator_type"]] = row
+    return found
+
+
+def _edit(place: Place | None, title: str, text: str) -> dict[str, Edit]:
+    if place is None or not place.end_line:
+        return {}
+    return {"replace": Edit(title, (TextEdit(place, f"\0{text}\0"),))}
+
+
+def _known(text: object) -> str:
+    """Return a text of the spec that is meant to be final: not a template, not unknown."""
+    return text if isinstance(text, str) and text and not _TEMPLATE.search(text) else ""
+
+
+def _core(name: str) -> str:
+    """Return what distinguishes an accelerator name: "H200", "A10080", "RTXPRO6000"."""
+    text = re.sub(r"[^A-Z0-9]", "", name.upper())
+    return re.sub(r"NVIDIA|TESLA|GPU|GB\Z|VWS", "", text)
+
+
+def suggestion(name: str, machine: str) -> str:
+    """Return the accelerator that a misspelt name must mean, or ""."""
+    fits = _machines().get(machine, {})
+    if len(fits) == 1:
+        return next(iter(fits))
+    core = _core(name)
+    matches = [
+        known
+        for known in ACCELERATORS[1:]
+        if core and (_core(known) == core or _core(known).rstrip("0123456789") + "" == core)
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    short = {
+        "A100": "NVIDIA_TESLA_A100", "H100": "NVIDIA_H100_80GB", "H200": "NVIDIA_H200_141GB", "T4": "NVIDIA_TESLA_T4",
+        "V100": "NVIDIA_TESLA_V100", "P100": "NVIDIA_TESLA_P100", "L4": "NVIDIA_L4", "A10040": "NVIDIA_TESLA_A100",
+        "A10080": "NVIDIA_A100_80GB", "H10080": "NVIDIA_H100_80GB", "H100MEGA": "NVIDIA_H100_MEGA_80GB",
+        "RTXPRO6000": "NVIDIA_RTX_PRO_6000", "RTX6000": "NVIDIA_RTX_PRO_6000", "B200": "NVIDIA_B200",
+    }  # fmt: skip
+    found = short.get(core, "")
+    return found if not fits or found in fits else ""
+
+
+def accelerator_name(context: Context, **_: object) -> Iterator[Hit]:
+    """An accelerator type that the API does not have."""
+    for pool in context.job.pools:
+        name = _known(get(pool.accelerator_type))
+        if not name or name in ACCELERATORS or not re.search(r"[A-Za-z]\d|TPU|NVIDIA", name, re.I):
+            continue
+        right = suggestion(name, get(pool.machine_type) or "")
+        place = pool.accelerator_type.place if pool.accelerator_type else None
+        values = {"name": name, "right": right or "one of " + ", ".join(ACCELERATORS[1:15])}
+        edits = _edit(place, f"Replace {name} by {right}", right) if right else {}
+        yield Hit(place or pool.place, values, {"given": name, "suggested": right}, edits)
+
+
+def _count(job: Job, pool: WorkerPool) -> int | None:
+    """Return the accelerator count that is sent; None when none is or it cannot be told."""
+    value = pool.accelerator_count
+    if value is None and job.form == "vertex-gcloud" and pool.accelerator_type is not None:
+        return 1  # gcloud fills it in (command_lib/ai/custom_jobs/custom_jobs_util.py:54 of gcloud 528)
+    return get(value)
+
+
+def accelerator_pair(context: Context, **_: object) -> Iterator[Hit]:
+    """One of accelerator type and count without the other."""
+    job = context.job
+    for pool in job.pools:
+        kind, count = pool.accelerator_type, pool.accelerator_count
+        if get(kind) == "ACCELERATOR_TYPE_UNSPECIFIED":
+            kind = None
+        machine = get(pool.machine_type) or ""
+        if kind is not None and (count is None or get(count) == 0):
+            if not kind.known or (count is None and job.form == "vertex-gcloud"):
+                continue
+            values = {
+                "given": "accelerator type",
+                "lacking": "accelerator count",
+                "machine": machine,
+            }
+            yield Hit((count.place if count else None) or kind.place or pool.place, values, values)
+        elif count is not None and kind is None and (get(count) or 0) > 0:
+            fits = list(_machines().get(machine, {}))
+            values = {
+                "given": "accelerator count",
+                "lacking": "accelerator type",
+                "machine": machine,
+            }
+            yield Hit(
+                count.place or pool.place,
+                {**values, "right": fits[0] if len(fits) == 1 else ""},
+                values,
+            )
+
+
+def accelerator_fits(context: Context, **_: object) -> Iterator[Hit]:
+    """Machine, accelerator and count that do not go together."""
+    job = context.job
+    for pool in job.pools:
+        machine = _known(get(pool.machine_type))
+        kind = _known(get(pool.accelerator_type))
+        if not machine or not kind or kind not in ACCELERATORS[1:] or kind.startswith("TPU"):
+            continue
+        fits = _machines().get(machine)
+        place = pool.accelerator_type.place if pool.accelerator_type else pool.place
+        if fits is None:
+            wrong = _unlisted(machine, kind)
+            if wrong:
+                spot = pool.machine_type.place if pool.machine_type else place
+                values = {"machine": machine, "accelerator": kind, "wrong": wrong}
+                yield Hit(spot or place, values, values)
+            continue
+        if kind not in fits:
+            right = next(iter(fits)) if len(fits) == 1 else ""
+            wrong = (
+                f"{machine} comes with {right}"
+                if right
+                else f"{machine} takes {', '.join(sorted(fits))}"
+            )
+            values = {"machine": machine, "accelerator": kind, "wrong": wrong}
+            edits = _edit(place, f"Replace {kind} by {right}", right) if right else {}
+            yield Hit(place, values, {**values, "right": right}, edits)
+            continue
+        count = _count(job, pool)
+        allowed = fits[kind]["counts"]
+        if count is None or count in allowed or count == 0:
+            continue
+        spot = pool.accelerator_count.place if pool.accelerator_count else place
+        right = str(allowed[0]) if len(allowed) == 1 else ""
+        wrong = f"with {machine} the count of {kind} must be {' or '.join(map(str, allowed))}, not {count}"
+        values = {"machine": machine, "accelerator": kind, "wrong": wrong}
+        edits = {} if not right or pool.accelerator_count is None else _count_edit(spot, right)
+        yield Hit(spot, values, {**values, "allowed": allowed, "count": count}, edits)
+
+
+def _count_edit(place: Place | None, right: str) -> dict[str, Edit]:
+    if place is None or not place.end_line:
+        return {}
+    return {"replace": Edit(f"Set the count to {right}", (TextEdit(place, f"\0{right}\0"),))}
+
+
+def _unlisted(machine: str, kind: str) -> str:
+    """Return what is wrong with an accelerator on a machine type that the table lacks, or ""."""
+    if _CPU_FAMILY.match(machine):
+        return f"{machine} takes no accelerator"
+    if re.match(r"(?:a2|a3|a4|a4x|g2|g4)-", machine):
+        return f"there is no machine type {machine}"
+    if kind not in (
+        "NVIDIA_TESLA_P4",
+        "NVIDIA_TESLA_P100",
+        "NVIDIA_TESLA_T4",
+        "NVIDIA_TESLA_V100",
+        "NVIDIA_TESLA_K80",
+    ):
+        return f"{kind} does not go on {machine}" if machine.startswith("n1-") else ""
+    if re.fullmatch(r"n1-(?:standard-[12]|highcpu-[248])", machine):
+        return f"{machine} is too small for training on Vertex AI"
+    return ""
+
+
+def accelerator_missing(context: Context, **_: object) -> Iterator[Hit]:
+    """A machine that is made of GPUs (g2, a2, ...) without its accelerator in the spec."""
+    for pool in context.job.pools:
+        machine = _known(get(pool.machine_type))
+        if pool.accelerator_type is not None or pool.accelerator_count is not None:
+            continue
+        fits = _machines().get(machine, {})
+        if len(fits) != 1:
+            continue
+        kind, row = next(iter(fits.items()))
+        values = {"machine": machine, "right": kind, "count": row["counts"][0]}
+        yield Hit(pool.machine_type.place if pool.machine_type else pool.place, values, values)
+
+
+def machine_type_unknown(context: Context, **_: object) -> Iterator[Hit]:
+    """A machine type of a GPU family that does not exist."""
+    for pool in context.job.pools:
+        machine = _known(get(pool.machine_type))
+        if not machine or pool.accelerator_type is not None or machine in _machines():
+            continue
+        if re.match(r"(?:a2|a3|a4|a4x|g2|g4)-", machine):
+            from difflib import get_close_matches
+
+            near = get_close_matches(machine, list(_machines()), n=1)
+            values = {"machine": machine, "near": near[0] if near else "a type of the table"}
+            yield Hit(pool.machine_type.place if pool.machine_type else pool.place, values, values)
+
+
+#: Accelerators as the table of regions calls them.
+_SHORT = {
+    "NVIDIA_TESLA_A100": "A100", "NVIDIA_A100_80GB": "A100_80GB", "NVIDIA_L4": "L4", "NVIDIA_H100_80GB": "H100",
+    "NVIDIA_H100_MEGA_80GB": "H100_MEGA", "NVIDIA_H200_141GB": "H200", "NVIDIA_B200": "B200", "NVIDIA_GB200": "GB200",
+    "NVIDIA_TESLA_T4": "T4", "NVIDIA_TESLA_V100": "V100", "NVIDIA_TESLA_P100": "P100", "NVIDIA_TESLA_P4": "P4",
+    "NVIDIA_RTX_PRO_6000": "RTX_PRO_6000",
+}  # fmt: skip
+
+
+def region_without_gpu(context: Context, **_: object) -> Iterator[Hit]:
+    """A region that does not offer this GPU for training."""
+    job = context.job
+    region = get(job.region) or ""
+    rows: dict[str, Any] = table("regions")["regions"]
+    if region not in rows:
+        return
+    for pool in job.pools:
+        short = _SHORT.get(get(pool.accelerator_type) or "", "")
+        if not short or short in rows[region]["training"]:
+            continue
+        others = sorted(name for name, row in rows.items() if short in row["training"])
+        near = [o for o in others if o.split("-")[0] == region.split("-")[0]] or others
+        serving = short in rows[region]["listed_but_not_for_training"]
+        values = {"gpu": short.replace("_", " "), "region": region, "others": ", ".join(near[:5])}
+        values["how"] = "only for serving, not for training" if serving else "not at all"
+        yield Hit(
+            job.region.place if job.region and job.region.place else pool.place,
+            values,
+            {**values, "date": table("regions")["date"]},
+        )
+        return
+
+
+_REGION = re.compile(r"[a-z]+-[a-z]+\d{1,2}\Z")
+
+
+def region_form(context: Context, **_: object) -> Iterator[Hit]:
+    """A zone, a multi-region or nonsense where a region belongs."""
+    job = context.job
+    region = _known(get(job.region))
+    if not region or _REGION.match(region) or region.isupper() or not region.islower():
+        return
+    zone = re.fullmatch(r"([a-z]+-[a-z]+\d{1,2})-[a-z]", region)
+    if not zone and region not in ("global", "us", "eu", "europe", "asia", "asia-pacific"):
+        return
+    right = zone[1] if zone else ""
+    place = job.region.place if job.region else None
+    edits = _edit(place, f"Replace {region} by {right}", right) if right else {}
+    values = {
+        "region": region,
+        "what": "a zone" if zone else "not a region",
+        "right": right or "us-central1",
+    }
+    yield Hit(place or job.place, values, values, edits)
+
+
+def chief_replicas(context: Context, **_: object) -> Iterator[Hit]:
+    """The first worker pool must have exactly one replica."""
+    job = context.job
+    pool = job.pool
+    count = get(pool.replica_count) if pool else None
+    if (
+        pool is None
+        or count is None
+        or count == 1
+        or job.form not in ("vertex-yaml", "vertex-gcloud", "vertex-python", "vertex-json")
+    ):
+        return
+    if (
+        job.form == "vertex-python"
+        and job.extra.get("api", "").startswith("Custom")
+        and "TrainingJob" in job.extra.get("api", "")
+    ):
+        return  # replica_count of run() counts the chief too; the SDK builds pool 0 with one replica
+    place = pool.replica_count.place if pool.replica_count else None
+    edits = _edit(place, "Set the replicas of the first pool to 1", "1")
+    yield Hit(place or pool.place, {"count": count}, {"replicaCount": count}, edits)
+
+
+def arm_host(context: Context, **_: object) -> Iterator[Hit]:
+    """An Arm host (a4x) with an image that is built for x86."""
+    for pool in context.job.pools:
+        machine = get(pool.machine_type) or ""
+        image = get(pool.image) or ""
+        if not machine.startswith("a4x-") or re.search(r"arm64|aarch64|sbsa|igpu", image):
+            continue
+        x86 = bool(re.search(r"deeplearning-platform-release|vertex-ai/training|amd64|x86", image))
+        severity: Severity | None = None if x86 else "note"
+        values = {"machine": machine, "image": image or "the image"}
+        yield Hit(pool.image.place if pool.image else pool.place, values, values, severity=severity)
+
+
+#: bootDiskSizeGb in GB. https://cloud.google.com/vertex-ai/docs/reference/rest/v1/DiskSpec
+DISK_LEAST, DISK_MOST, DISK_DEFAULT = 100, 64000, 100
+
+
+def disk_range(context: Context, **_: object) -> Iterator[Hit]:
+    """A boot disk outside of what the API takes."""
+    for pool in context.job.pools:
+        size = get(pool.boot_disk_gb)
+        if size is None or DISK_LEAST <= size <= DISK_MOST:
+            continue
+        place = pool.boot_disk_gb.place if pool.boot_disk_gb else pool.place
+        right = str(DISK_LEAST if size < DISK_LEAST else DISK_MOST)
+        yield Hit(place, {"size": size, "right": right}, {"size": size}, _count_edit(place, right))
+
+
+def tpu(context: Context, **_: object) -> Iterator[Hit]:
+    """A TPU machine for code that trains on CUDA."""
+    job = context.job
+    for pool in job.pools:
+        machine = get(pool.machine_type) or ""
+        kind = get(pool.accelerator_type) or ""
+        if not (
+            machine.startswith(("cloud-tpu", "ct5lp-", "ct6e-", "tpu7x-")) or kind.startswith("TPU")
+        ):
+            continue
+        needs = [
+            t
+            for t in job.trainings
+            if t.quantization is not None
+            or get(t.model_kwargs.get("attn_implementation")) == "flash_attention_2"
+        ]
+        if needs:
+            values = {"machine": machine or kind}
+            yield Hit(pool.machine_type.place if pool.machine_type else pool.place, values, values)

@@ -12,6 +12,7 @@ from ftdoctor.errors import EXIT_INCOMPLETE, EXIT_NOTHING, EXIT_USAGE, FtdoctorE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from ftdoctor.logs.explain import Explanation
     from ftdoctor.logs.patterns import Patterns
@@ -56,7 +57,6 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     Exit codes: 0 a cause is named or the log is healthy, 3 a failure that no rule knows,
     4 the log could not be read whole.
     """
-    from ftdoctor.config import find
     from ftdoctor.logs.patterns import load_patterns
 
     names = list(sources)
@@ -70,7 +70,7 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
                 "Nothing to explain.", "Give a log file, a job id or URL, '-', or --last."
             )
         names = ["-"]
-    patterns = load_patterns(find().rules)
+    patterns = load_patterns(_rule_folders())
     codes: list[int] = []
     explanations: list[Explanation] = []
     for explanation in _explain_all(names, patterns, options, codes):
@@ -84,6 +84,28 @@ def command(sources: tuple[str, ...], **options: Any) -> int:
     if options["fmt"] not in ("jsonl", "terminal") and (explanations or not codes):
         _show(explanations, options["fmt"])
     return next((c for c in (EXIT_USAGE, EXIT_INCOMPLETE, EXIT_NOTHING) if c in codes), 0)
+
+
+def _rule_folders() -> tuple[Path, ...]:
+    """Return the team's rule folders; the configuration is only imported where there is one."""
+    folder = os.getcwd()
+    while True:
+        if os.path.isfile(os.path.join(folder, "ftdoctor.toml")) or _asks_for_rules(folder):
+            from ftdoctor.config import find
+
+            return find().rules
+        above = os.path.dirname(folder)
+        if above == folder or os.path.exists(os.path.join(folder, ".git")):
+            return ()
+        folder = above
+
+
+def _asks_for_rules(folder: str) -> bool:
+    try:
+        with open(os.path.join(folder, "pyproject.toml"), "rb") as file:
+            return b"tool.ftdoctor" in file.read()
+    except OSError:
+        return False
 
 
 def _show(explanations: list[Explanation], fmt: str) -> None:

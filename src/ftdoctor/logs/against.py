@@ -7,18 +7,19 @@ what no rule knows (the idea is that of L4, arXiv 2503.20263, section on cross-j
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
+
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.logs.lines import Line
 
-_HEX = re.compile(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{8,64}\b")
-_NUMBER = re.compile(r"(?<![A-Za-z_])[-+]?\d[\d.,:eE+%-]*|\d+")
-_PATH = re.compile(r"(?:[\w.~-]*/){2,}")
-_SPACE = re.compile(r"\s+")
+_HEX = lazy(r"\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{8,64}\b")
+_NUMBER = lazy(r"(?<![A-Za-z_])[-+]?\d[\d.,:eE+%-]*|\d+")
+_PATH = lazy(r"(?:[\w.~-]*/){2,}")
+_SPACE = lazy(r"\s+")
 #: Lines that differ between any two runs and say nothing.
-_BORING = re.compile(
+_BORING = lazy(
     r"^\W*$|\d+%\||it/s\]|s/it\]|B/s\]|^\s*\{'(?:loss|eval_loss|train_runtime)'|^\s*[\^~]+\s*$"
 )
 

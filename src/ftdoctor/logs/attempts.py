@@ -7,22 +7,22 @@ start (huggingface_hub 2.4.0 filters that line); elastic says that it will resta
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from ftdoctor.lazy import lazy
 from ftdoctor.logs.lines import PLATFORM_STREAMS
 
 if TYPE_CHECKING:
     from ftdoctor.logs.blocks import Block
     from ftdoctor.logs.lines import Line
 
-_STARTS = re.compile(
+_STARTS = lazy(
     r"^===== Job started|^Job is preparing\.|^Container called start|^Restarting worker group"
 )
-_RESTARTS = re.compile(
+_RESTARTS = lazy(
     r"will restart worker group|Restarting worker group|Internal error occurred for the current attempt"
 )
-_DIGITS = re.compile(r"\d+")
+_DIGITS = lazy(r"\d+")
 _BANNER = 3
 
 

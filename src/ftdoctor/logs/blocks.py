@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ftdoctor.lazy import lazy
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -19,23 +21,21 @@ CHAIN = (
     "During handling of the above exception, another exception occurred",
     "The above exception was the direct cause of the following exception",
 )
-_FRAME = re.compile(r'\s*(?:[|+]\s*)*File ".+?", line \d+|\s+File .+:\d+, in ')
-_CELL = re.compile(
-    r"\s*(?:Cell |<ipython-input-|/|File |~/)[^\n]{1,200}?(?:line \d+|:\d+|\) in |>? in )"
-)
+_FRAME = lazy(r'\s*(?:[|+]\s*)*File ".+?", line \d+|\s+File .+:\d+, in ')
+_CELL = lazy(r"\s*(?:Cell |<ipython-input-|/|File |~/)[^\n]{1,200}?(?:line \d+|:\d+|\) in |>? in )")
 #: `module.Name: text`, where Name ends like an exception's.
-_NAMED = re.compile(
+_NAMED = lazy(
     r"(?:\w+\.)*[A-Za-z_]\w*"
     r"(?:Error|Exception|Interrupt|Exit|Timeout|Failure|Failed|Refused|NotFound|Denied|Unavailable"
     r"|Forbidden|Exhausted|Invalid\w*|Mismatch|Warning|StopIteration|Abort|Cancelled|TooOldForTriton|Missing|Exceeded)"
     r"(?::(?=\s|$)|$)"
 )
-_TYPE = re.compile(r"((?:\w+\.)*[A-Za-z_]\w*)(?::\s?(.*))?$", re.S)
-_RICH_TOP = re.compile(r"^\s*[╭┌+][─-]+.*Traceback \(most recent call last\).*[─-]+[╮┐+]")
-_RICH_END = re.compile(r"^\s*[╰└+][─-]+[╯┘+]\s*$")
-_NOISE = re.compile(r"\d+%\|| it/s\]|^\{'(?:loss|eval_loss|train_runtime)'")
+_TYPE = lazy(r"((?:\w+\.)*[A-Za-z_]\w*)(?::\s?(.*))?$", re.S)
+_RICH_TOP = lazy(r"^\s*[╭┌+][─-]+.*Traceback \(most recent call last\).*[─-]+[╮┐+]")
+_RICH_END = lazy(r"^\s*[╰└+][─-]+[╯┘+]\s*$")
+_NOISE = lazy(r"\d+%\|| it/s\]|^\{'(?:loss|eval_loss|train_runtime)'")
 #: A failure told in one line by a program that is no Python traceback.
-FAILURE = re.compile(
+FAILURE = lazy(
     r"^(?:[\w./-]+: )?(?:error|fatal error|fatal|ERROR|Error)\s?: \S"
     r"|^(?:ERROR|CRITICAL|FATAL)\b[\s:\]-]"
     r"|\b(?:Segmentation fault|Bus error|core dumped|Fatal Python error|terminate called after)\b"
@@ -46,7 +46,7 @@ FAILURE = re.compile(
     r"|^\S+: error: |\bInternal error occurred\b|\bResources are insufficient\b|^Job timeout|finished with stage 'ERROR'"
 )
 #: Words of warning levels at the head of a line: no failure by themselves.
-_MILD = re.compile(
+_MILD = lazy(
     r"^\W*(?:WARN(?:ING)?|INFO|DEBUG|NOTE|FutureWarning|UserWarning|DeprecationWarning)\b|Warning: "
 )
 _MESSAGE_LINES = 40

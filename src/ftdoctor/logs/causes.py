@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ftdoctor.lazy import lazy
 from ftdoctor.logs.blocks import find_blocks
 from ftdoctor.logs.lines import PLATFORM_STREAMS
 from ftdoctor.logs.match import Match, find_matches
@@ -18,49 +17,51 @@ if TYPE_CHECKING:
 
 _ROLES = {"cause": 0, "consequence": 1, "wrapper": 2}
 #: Launchers end with a traceback of their own that tells of the child's end, not of its reason.
-_LAUNCHER = re.compile(
+_LAUNCHER = lazy(
     r"ChildFailedError|CalledProcessError|SignalException|ProcessRaisedException|ProcessExitedException"
 )
-_RETRY = re.compile(r"\b[Rr]etry(?:ing)?\b|\b[Ww]ill retry\b|\battempt \d+ of \d+|Trying to resume")
+_RETRY = lazy(r"\b[Rr]etry(?:ing)?\b|\b[Ww]ill retry\b|\battempt \d+ of \d+|Trying to resume")
 #: Known to stand in healthy logs too. Google's images print the first in runs that succeed.
-_HARMLESS = re.compile(
+_HARMLESS = lazy(
     r"No module named '(?:pythonjsonlogger|sitecustomize|usercustomize)'|sitecustomize|Exception ignored in"
 )
 
 
-@dataclass
 class Verdict:
     """What a run's lines say."""
 
-    cause: Match | None = None
-    confidence: str = ""
-    also: list[Match] = field(default_factory=list)
-    #: The failure that decided, or the one to show when nothing was recognised.
-    block: Block | None = None
-    failed: bool = False
+    def __init__(
+        self,
+        cause: Match | None = None,
+        confidence: str = "",
+        also: list[Match] | None = None,
+        block: Block | None = None,
+        *,
+        failed: bool = False,
+    ) -> None:
+        self.cause = cause
+        self.confidence = confidence
+        self.also = also or []
+        #: The failure that decided, or the one to show when nothing was recognised.
+        self.block = block
+        self.failed = failed
 
 
-@dataclass
 class Run:
     """The lines of the last attempt with what was found in them; deciders look at it."""
 
-    lines: list[Line]
-    blocks: list[Block]
-    matches: list[Match]
-    life: Life
-    patterns: Patterns
-    facts: dict[str, object] = field(default_factory=dict)
+    def __init__(self, lines: list[Line], patterns: Patterns, facts: dict[str, Any]) -> None:
+        self.lines = lines
+        self.patterns = patterns
+        self.facts = facts
+        self.blocks = find_blocks(lines)
+        self.matches = find_matches(lines, self.blocks, patterns)
+        self.life = Life(lines)
 
     def name(self, match: Match) -> str:
         """The rule's name of a match."""
         found: str = self.patterns.rules[match.rule][1]
         return found
-
-
-def look(lines: list[Line], patterns: Patterns, facts: dict[str, object]) -> Run:
-    """Find blocks and matches in the lines."""
-    blocks = find_blocks(lines)
-    return Run(lines, blocks, find_matches(lines, blocks, patterns), Life(lines), patterns, facts)
 
 
 def judge(run: Run) -> Verdict:

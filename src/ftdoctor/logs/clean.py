@@ -8,11 +8,10 @@ rows of `gcloud ai custom-jobs stream-logs` (vertex-ai, one row a message, tab-s
 
 from __future__ import annotations
 
-import re
-
+from ftdoctor.lazy import lazy
 from ftdoctor.logs.lines import Line
 
-_ANSI = re.compile(
+_ANSI = lazy(
     r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_=>])"
     # The same where a log viewer swallowed the escape character.
     r"|\[(?:[0-4]|7|2[2-9]|[349][0-9]|10[0-7]|[345]8;[25];[\d;]{1,11})(?:;\d{1,3}){0,4}m(?!\])"
@@ -21,11 +20,11 @@ _ANSI = re.compile(
 _ISO = r"\d{4}[-/]\d\d[-/]\d\d[T _]\d\d:\d\d:\d\d(?:[.,:]\d+)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
 _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
 _TIME = rf"(?:{_ISO}|(?:\d\d/\d\d|\d\d-\d\d|[A-Z][a-z]{{2}} [ \d]\d) {_CLOCK}|{_CLOCK})"
-_ROW = re.compile(
+_ROW = lazy(
     rf"(?:(?:DEFAULT|DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|ALERT|EMERGENCY)\s{{1,12}})?({_ISO})\s{{1,12}}"
     r"(service|workerpool\d+-\d+|master-replica-\d+|worker-replica-\d+|replica-\d+|(?:chief|worker|master)-?\d*)(?=\s)"
 )
-_PREFIX = re.compile(
+_PREFIX = lazy(
     r"(?:"
     rf"(?P<cri>{_ISO}) (?:stdout|stderr) [FP] "
     rf"|\[(?P<btime>{_TIME})\][ :]*"
@@ -39,19 +38,19 @@ _PREFIX = re.compile(
     r"|(?P<kubectl>\[pod/[^\]\s]{1,200}\]) "
     r")"
 )
-_NUMBERED = re.compile(r"\s?(\d{1,3}): ?")
+_NUMBERED = lazy(r"\s?(\d{1,3}): ?")
 #: A tqdm bar up to its closing bracket: several are glued into one line when \r was lost.
-_BAR = re.compile(
+_BAR = lazy(
     r"[^\n|]{0,80}?\d{1,3}%\|[^|\n]{0,400}\|[^\[\n]{0,60}\[[^\]\n]{0,120}\]"
     r"|Generating \w+ split: \d+ examples \[[^\]\n]{0,60}\]"
 )
-_BOX = re.compile(r"^\s*[│┃|║]\s?(.*?)\s*[│┃|║]?\s*$")
+_BOX = lazy(r"^\s*[│┃|║]\s?(.*?)\s*[│┃|║]?\s*$")
 #: A first cheap look: lines that start like one of the prefixes.
-_MAYBE = re.compile(
+_MAYBE = lazy(
     r"[\[(\d]|[A-Z]{4,9}\s|[A-Z][a-z]{2} [ \d]\d |\w[\w.-]*(?:\[\d+\]|\d): |[\w.-]+-\d+ +\|"
 )
 #: Escaped newlines of a message that was printed as data (`error.message`, repr of an exception).
-_ESCAPED = re.compile(
+_ESCAPED = lazy(
     r"\\n(?=\s*(?:File |Traceback|During handling|The above exception|[A-Za-z_.]+(?:Error|Exception)\b)|\\n)"
 )
 #: Longest text kept of one line, in characters: the two ends.

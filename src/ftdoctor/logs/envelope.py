@@ -1,18 +1,18 @@
-"""Logs that come as data: Cloud Logging entries, container runtimes, HF Jobs events, CSV, notebooks.
+"""Logs that come as data: Cloud Logging entries, container runtimes, HF Jobs events, notebooks.
 
-`records()` tells the form from the first bytes and yields (line in the file, stream, time, message);
-for a plain log it is not used. Shapes: Cloud Logging's LogEntry (`textPayload`, `jsonPayload.message`
-with `attrs.tag`, `resource.labels.task_name`; docs.cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry),
-Docker's json-file driver (`log`, `stream`, `time`), HF Jobs events (`data`, `timestamp`; huggingface_hub
-2.4.0, `_jobs_api.py`), structured loggers (`message` | `msg` | `event`).
+`records()` yields (line in the file, stream, time, message); a plain log does not come here.
+Shapes: Cloud Logging's LogEntry (`textPayload`, `jsonPayload.message` with `attrs.tag`,
+`resource.labels.task_name`; docs.cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry),
+Docker's json-file driver (`log`, `stream`, `time`), HF Jobs events (`data`, `timestamp`;
+huggingface_hub 2.4.0, `_jobs_api.py`), structured loggers (`message` | `msg` | `event`).
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ftdoctor.logs.forms import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,45 +28,6 @@ class Record(NamedTuple):
 
 
 _MESSAGE_KEYS = ("message", "msg", "log", "event", "data", "textPayload", "MESSAGE", "text")
-_COLUMNS = (
-    "textPayload",
-    "jsonPayload.message",
-    "message",
-    "Message",
-    "protoPayload.status.message",
-)
-
-
-def detect(head: bytes) -> str:
-    """Return "json", "sse", "csv", "yaml" or "" (plain) for the first bytes of a log."""
-    text = head.lstrip(b" \t\r\n\xef\xbb\xbf")
-    if text[:1] == b"{" and (b'"' in text[:4096]):
-        return "json" if _object_start(text) else ""
-    if text[:1] == b"[" and text[1:].lstrip()[:1] == b"{" and _object_start(text[1:].lstrip()):
-        return "json"
-    first = text.split(b"\n", 1)[0]
-    if text.startswith((b"data: {", b"event: ", b": keep-alive")) and b"data: {" in text[:8192]:
-        return "sse"
-    if (
-        text.startswith(b"---\ninsertId:")
-        or text.startswith(b"---\nfields:")
-        or (text.startswith((b"---\n", b"insertId:")) and b"\nlogName:" in text[:16384])
-    ):
-        return "yaml"
-    cells = first.strip(b"\r").replace(b'"', b"").split(b",")
-    if (
-        len(cells) > 1
-        and any(column.encode() in cells for column in _COLUMNS[:3])
-        and (b"timestamp" in first or b"severity" in first or b"insertId" in first)
-    ):
-        return "csv"
-    return ""
-
-
-def _object_start(text: bytes) -> bool:
-    """Whether the text starts like a JSON object (and not like a printed Python dict)."""
-    inner = text[1:].lstrip()
-    return inner[:1] == b'"' or inner[:1] == b"}"
 
 
 def records(form: str, chunks: Iterable[bytes]) -> Iterator[Record]:
@@ -274,6 +235,8 @@ def _notebook(book: dict[str, Any]) -> Iterator[Record]:
 
 def _csv(chunks: Iterable[bytes]) -> Iterator[Record]:
     """The console's CSV download: a header, then one entry a row (quoted fields may span lines)."""
+    import csv
+
     count = 1
 
     def text() -> Iterator[str]:
@@ -293,7 +256,7 @@ def _csv(chunks: Iterable[bytes]) -> Iterator[Record]:
                 header = [cell.strip().lstrip("\ufeff") for cell in row]
                 continue
             cells = dict(zip(header, row, strict=False))
-            message = next((cells[c] for c in _COLUMNS if cells.get(c)), "")
+            message = next((cells[c] for c in COLUMNS if cells.get(c)), "")
             stream = (
                 cells.get("resource.labels.task_name") or cells.get("jsonPayload.attrs.tag") or ""
             )
@@ -305,6 +268,8 @@ def _csv(chunks: Iterable[bytes]) -> Iterator[Record]:
 
 def _yaml(chunks: Iterable[bytes]) -> Iterator[Record]:
     """What `gcloud logging read` prints by default: YAML documents divided by `---`."""
+    import io
+
     import yaml
 
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)

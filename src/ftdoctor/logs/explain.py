@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.logs.attempts import last_attempt
-from ftdoctor.logs.causes import Verdict, judge, look
+from ftdoctor.logs.causes import Run, Verdict, judge
 from ftdoctor.logs.facts import gather
 from ftdoctor.logs.scan import Scan, scan
 from ftdoctor.redact import redact
@@ -22,22 +21,24 @@ if TYPE_CHECKING:
 _SHOWN = 600
 
 
-@dataclass
 class Explanation:
     """The answer for one log. `document()` is the JSON form."""
 
-    source: str
-    outcome: str
-    scan: Scan
-    facts: dict[str, Any]
-    attempts: int = 1
-    cause: dict[str, Any] | None = None
-    also: list[dict[str, Any]] = field(default_factory=list)
-    block: str = ""
-    run: dict[str, Any] = field(default_factory=dict)
-    #: With --against: lines whose template the good log has not.
-    unusual: list[dict[str, Any]] = field(default_factory=list)
-    compared: str = ""
+    def __init__(self, source: str, scan: Scan, facts: dict[str, Any], attempts: int = 1) -> None:
+        self.source = source
+        self.scan = scan
+        self.facts = facts
+        self.attempts = attempts
+        #: "named" | "unrecognised" | "healthy"
+        self.outcome = "healthy"
+        self.cause: dict[str, Any] | None = None
+        self.also: list[dict[str, Any]] = []
+        self.block = ""
+        #: What a platform adds about the run: id, state, URL.
+        self.run: dict[str, Any] = {}
+        #: With --against: the good log, and the lines whose template it has not.
+        self.compared = ""
+        self.unusual: list[dict[str, Any]] = []
 
     @property
     def exit_code(self) -> int:
@@ -93,11 +94,11 @@ def explain_log(
     facts: dict[str, Any] = {**gather(lines), **(known or {})}
     if platform:
         facts["platform"] = platform
-    run = look(lines, patterns, facts)
+    run = Run(lines, patterns, facts)
     start, attempts = last_attempt(lines, run.blocks)
     verdict: Verdict | None = None
     if start:
-        last = look(lines[start:], patterns, facts)
+        last = Run(lines[start:], patterns, facts)
         verdict = judge(last)
         if verdict.cause is not None:
             run = last
@@ -106,7 +107,7 @@ def explain_log(
             verdict = None
     if verdict is None:
         verdict = judge(run)
-    result = Explanation(raw.name, "healthy", found, _shown_facts(facts), attempts)
+    result = Explanation(raw.name, found, _shown_facts(facts), attempts)
     if verdict.cause is not None:
         result.outcome = "named"
         result.cause = _cause(verdict, patterns, facts)
@@ -129,7 +130,7 @@ def _cause(verdict: Verdict, patterns: Patterns, facts: dict[str, Any]) -> dict[
     match = verdict.cause
     assert match is not None
     code, name, parent, _, _, _, before, _ = patterns.rules[match.rule]
-    rule = patterns.rulebook().rule(code)
+    row = patterns.row(match.rule)
     values = {**_flat(facts), **match.captures}
     values = {key: redact(str(value)) for key, value in values.items()}
     return {
@@ -137,19 +138,19 @@ def _cause(verdict: Verdict, patterns: Patterns, facts: dict[str, Any]) -> dict[
         "name": name,
         "parent": parent or None,
         "confidence": verdict.confidence,
-        "severity": rule.severity,
-        "summary": fill(rule.summary, values),
-        "explain": fill(rule.explain, values),
+        "severity": row["severity"],
+        "summary": fill(row["summary"].strip(), values),
+        "explain": fill(row["explain"].strip(), values),
         "fixes": [
             {
-                "text": fill(fix.text, values),
-                "command": fill(fix.command, values),
-                "edit": dict(fix.edit) if fix.edit else None,
-                "safe": fix.safe,
+                "text": fill(fix["text"].strip(), values),
+                "command": fill((fix.get("command") or "").strip(), values),
+                "edit": fix.get("edit"),
+                "safe": bool(fix.get("safe")),
             }
-            for fix in rule.fixes
+            for fix in row.get("fixes") or ()
         ],
-        "references": list(rule.references),
+        "references": list(row.get("references") or ()),
         "evidence": _evidence(match, verdict),
         "would_have_been_stopped_by_check": bool(before),
     }

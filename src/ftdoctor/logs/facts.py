@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ftdoctor.lazy import lazy
+
 if TYPE_CHECKING:
     from ftdoctor.logs.lines import Line
 
@@ -63,14 +65,14 @@ _FACTS: tuple[tuple[str, str, str, type], ...] = (
     ),
     ("per hour", r"\$(\d+\.\d+) ?(?:/|per )hour", "price_per_hour", float),
 )
-_GPU = re.compile(
+_GPU = lazy(
     r"\b((?:NVIDIA |Tesla |GeForce )?(?:A100|H100|H200|B200|GB200|L40S?|A10G|A10|A30|A40|L4|T4|V100|P100|RTX (?:PRO )?[A-Z]?\d{4}\w*(?: Ti| Ada| Blackwell)?)"
     r"(?:[- ](?:SXM\d?|PCIE|PCIe|NVL|HBM3e?|GH|80GB|40GB|16GB|24GB|48GB|Generation|Laptop GPU))*(?:-\d+GB)?)(?![\w-])"
 )
-_VERSION = re.compile(
+_VERSION = lazy(
     rf"(?<![\w./-])({_ALT})(?:==|-| version:? |[ :=]+v?)(\d+\.\d+(?:\.\d+)?(?:[.+][\w.]+)?)"
 )
-_STEP = re.compile(r"\|\s*(\d+)/(\d+) \[")
+_STEP = lazy(r"\|\s*(\d+)/(\d+) \[")
 
 
 def gather(lines: list[Line]) -> dict[str, Any]:

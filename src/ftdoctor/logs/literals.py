@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from re import _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
 
+from ftdoctor.logs.prefilter import SEPARATE
+
 #: Runs shorter than this are no use as a filter.
 SHORTEST = 4
 _SPACES = frozenset({_constants.CATEGORY_SPACE, _constants.CATEGORY_NOT_WORD})
@@ -126,10 +128,6 @@ def required(pattern: str) -> list[Literal]:
     return [run] if run is not None else []
 
 
-#: Everything that is not an ASCII letter, digit or underscore becomes a space.
-SEPARATE = bytes(
-    c if chr(c).isascii() and (chr(c).isalnum() or c == 95) else 32 for c in range(256)
-)
 #: Words too usual in logs to filter anything.
 _USUAL = frozenset(
     b"the error Error failed file File line not with from for and import torch python Python model "

@@ -10,10 +10,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from ftdoctor.logs.literals import SEPARATE
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+#: Everything that is not an ASCII letter, digit or underscore becomes a space.
+SEPARATE = bytes(
+    c if 48 <= c <= 57 or 65 <= c <= 90 or 97 <= c <= 122 or c == 95 else 32 for c in range(256)
+)
 
 
 class Prefilter:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING
+
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.logs.lines import Line
 
 #: Trainer's log dicts; transformers 5 writes the numbers as texts: {'loss': '0.5', ...}.
-_LOSS = re.compile(r"^\s*\{'loss': '?([-+.\deEnaif]+)'?")
-_GRAD = re.compile(r"'grad_norm': '?(?:tensor\()?([-+.\deEnaif]+)")
-_EPOCH = re.compile(r"'epoch': '?([\d.eE+-]+)")
-SUCCESS = re.compile(
+_LOSS = lazy(r"^\s*\{'loss': '?([-+.\deEnaif]+)'?")
+_GRAD = lazy(r"'grad_norm': '?(?:tensor\()?([-+.\deEnaif]+)")
+_EPOCH = lazy(r"'epoch': '?([\d.eE+-]+)")
+SUCCESS = lazy(
     r"'train_runtime'|^Training completed\b|\bTraining (?:finished|complete|done)\b|Job completed successfully"
     r"|Exit code \(0\)|JOB_STATE_SUCCEEDED|^Task completed\. Exit code \(0\)|exited with exit code 0"
 )

@@ -9,24 +9,25 @@ line that holds a literal (with its surroundings), capped per template.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ftdoctor.lazy import lazy_bytes
 from ftdoctor.logs.clean import clean_line, looks_numbered, strip_ansi
-from ftdoctor.logs.envelope import Record, detect, records
+from ftdoctor.logs.forms import detect
 from ftdoctor.logs.markers import MARKERS
 from ftdoctor.logs.prefilter import Prefilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ftdoctor.logs.envelope import Record
     from ftdoctor.logs.lines import Line
     from ftdoctor.logs.patterns import Patterns
     from ftdoctor.logs.reading import RawLog
 
 DIGITS = b"0123456789"
 _CR = bytes(10 if c == 13 else c for c in range(256))
-_ANSI = re.compile(rb"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_=>])")
+_ANSI = lazy_bytes(rb"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_=>])")
 #: Bytes kept whole at each end of a log.
 END = 256 << 10
 #: A block without a newline is cut here.
@@ -40,15 +41,17 @@ COLD = 60_000
 _LONG_LINE = 32 << 10
 
 
-@dataclass
 class Scan:
     """What was read: the lines kept, in the order of the run, and how much there was."""
 
-    lines: list[Line] = field(default_factory=list)
-    total_lines: int = 0
-    total_bytes: int = 0
-    form: str = ""
-    truncated: str = ""
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.total_lines = 0
+        self.total_bytes = 0
+        #: "json", "sse", "csv", "yaml" or "" for plain text.
+        self.form = ""
+        #: Why the end could not be read, "" when all was.
+        self.truncated = ""
 
 
 class _Block:
@@ -150,6 +153,8 @@ def _plain(body: bytes, first: int, sequence: int) -> _Block:
 
 
 def _record_blocks(chunks: Iterator[bytes], result: Scan) -> Iterator[_Block]:
+    from ftdoctor.logs.envelope import records
+
     texts: list[str] = []
     metas: list[Record] = []
     size = sequence = 0

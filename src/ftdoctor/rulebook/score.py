@@ -161,9 +161,10 @@ def report(corpus: str, book: Rulebook, *, fmt: str = "terminal", misses: bool =
     Raises:
         UsageError: the corpus cannot be read.
     """
-    from ftdoctor.logs.patterns import Patterns, build
+    from ftdoctor.logs.patterns import Patterns
+    from ftdoctor.logs.table import build
 
-    result = score(cases(Path(corpus)), Patterns(build(book.rows), book))
+    result = score(cases(Path(corpus)), Patterns(build(book.rows), book.rows))
     if fmt == "json":
         print(json.dumps(result.document(), indent=2, ensure_ascii=False))
     else:

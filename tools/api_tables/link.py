@@ -21,7 +21,7 @@ PACKAGES = (
     "bitsandbytes",
 )
 #: Bases that add nothing to a constructor.
-_HARMLESS = {"object", "ABC", "abc.ABC", "Generic", "typing.Generic", "Protocol", "Hashable"}
+_HARMLESS = {"PushToHubMixin", "object", "ABC", "abc.ABC", "Generic", "typing.Generic", "Protocol", "Hashable"}
 _OPEN: dict[str, Any] = {"rows": [], "var": True, "open": True, "base": None}
 
 Definition = tuple[str, str]  # (module, name)
@@ -189,10 +189,10 @@ class Release:
             inner = (target[1], target[2]) if target and target[0] == "def" else None
             if inner and inner != key and self.class_record(inner):
                 found.append(("in", inner))
-            elif target and target[0] == "ext" and target[1].split(".")[0] in PACKAGES:
-                found.append(("ext", f"{target[1]}.{target[2]}"))
             elif base in _HARMLESS or base.rsplit(".", 1)[-1] in _HARMLESS:
                 found.append(("none", ""))
+            elif target and target[0] == "ext" and target[1].split(".")[0] in PACKAGES:
+                found.append(("ext", f"{target[1]}.{target[2]}"))
             else:
                 found.append(("?", base))
         return found

@@ -159,7 +159,10 @@ def read_wheel(path: Path, package: str, records: Records) -> dict[str, Any]:
                     if not name.endswith("__init__.py"):
                         exports[dotted] = records.get(text, exports_only=True)
                     continue
-                modules[dotted] = records.get(text, exports_only=False)
+                try:
+                    modules[dotted] = records.get(text, exports_only=False)
+                except SyntaxError:  # a template or a broken file: there, but not told
+                    exports[dotted] = []
     return result | {"modules": modules, "packages": packages, "exports": exports}
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from ftdoctor.api.lint import Script
     from ftdoctor.api.model import ApiEdit
-    from ftdoctor.api.text import Text
     from ftdoctor.api.world import World
 
 
@@ -39,8 +38,8 @@ class ImportChange:
 
     replacement: str = ""
     text: str = ""
-    #: Makes the edit from the text and the alias node; None where none is safe.
-    edit: Callable[[Text, ast.AST], ApiEdit | None] | None = None
+    #: Makes the edit from the script and the alias node; None where none is safe.
+    edit: Callable[[Script, ast.AST], ApiEdit | None] | None = None
 
 
 def config_of(path: str) -> str:
@@ -71,22 +70,19 @@ def renamed(path: str, keyword: str, world: World) -> str:
     """Return the keyword's name at the running version, or ""."""
     for name in advice(path, keyword, world).get("rename", ()):
         if world.accepts(path, name):
-            needs = advice(path, keyword, world).get("needs", {})
-            if name in needs and not takes(path, name, needs[name], world):
+            since = advice(path, keyword, world).get("since", {}).get(name)
+            if since and not _from(*since, world):
                 continue
             return str(name)
     return ""
 
 
-def takes(path: str, keyword: str, kind: str, world: World) -> bool:
-    """Whether a parameter's default tells that it takes a kind of value.
-
-    `warmup_steps` takes a share since transformers 5.0, where its default became a float.
-    """
-    parameter = world.parameters(path).get(keyword)
-    if parameter is None or parameter.default is None:
-        return False
-    return kind != "float" or not parameter.default.isdigit() or "." in parameter.default
+def _from(package: str, version: str, world: World) -> bool:
+    """Whether the job's version of a package is this one or newer."""
+    found = load(package)
+    first = found.index(version) if found else None
+    positions = world.positions(package)
+    return first is not None and bool(positions) and positions[0] >= first
 
 
 def keyword_change(
@@ -151,7 +147,7 @@ def import_change(symbol: str, world: World) -> ImportChange:
     return ImportChange(
         replacement=target,
         text=text,
-        edit=lambda source, alias: import_edit(source, alias, new_module, new_name),
+        edit=lambda script, alias: import_edit(script, alias, new_module, new_name),
     )
 
 

@@ -1,22 +1,325 @@
-"""Edits of a script: rename, drop and move keywords, change imports."""
+"""Edits of a script: rename, drop and move keywords, change imports.
+
+An edit is made only when the result parses and nothing else of the file changes. All changes that
+one call needs are one edit, shared by the findings on that call.
+"""
 
 from __future__ import annotations
 
+import ast
+import builtins
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import ast
+from ftdoctor.api.model import ApiEdit, Change
+from ftdoctor.api.text import parses
 
+if TYPE_CHECKING:
     from ftdoctor.api.lint import Script
-    from ftdoctor.api.model import ApiEdit
     from ftdoctor.api.text import Text
+
+Position = tuple[int, int]
+Plans = dict[str, tuple[str, Any]]
 
 
 def edit_call(
-    script: Script, call: ast.Call, path: str, config: str, plans: dict[str, tuple[str, Any]]
+    script: Script, call: ast.Call, path: str, config: str, plans: Plans
 ) -> dict[str, ApiEdit]:
-    return {}
+    """Return keyword -> the edit that puts all fixable keywords of a call right.
+
+    `plans` maps a keyword to ("rename", new) | ("drop", "") | ("value", {text: new text}) |
+    ("move", name in the config class) | ("", ...) for nothing to do.
+    """
+    text = script.text
+    written = {keyword.arg: keyword for keyword in call.keywords if keyword.arg}
+    gone: list[ast.keyword] = []
+    moved: list[tuple[ast.keyword, str]] = []
+    changes: list[Change] = []
+    done: list[str] = []
+    titles: list[str] = []
+    for name, (kind, new) in plans.items():
+        keyword = written.get(name)
+        if keyword is None:
+            continue
+        if kind == "value":
+            value = text.of(keyword.value)
+            if value in new and new[value].split("=")[0] not in written:
+                changes.append(text.replace(text.start(keyword), text.end(keyword), new[value]))
+                titles.append(f"`{name}` becomes `{new[value]}`")
+            elif value == "False":
+                gone.append(keyword)
+                titles.append(f"`{name}` is left out")
+            else:
+                continue
+        elif kind == "rename" and new not in written:
+            start = text.start(keyword)
+            changes.append(text.replace(start, (start[0], start[1] + len(name)), new))
+            titles.append(f"`{name}` becomes `{new}`")
+        elif kind == "drop":
+            gone.append(keyword)
+            titles.append(f"`{name}` is left out")
+        elif kind == "move":
+            moved.append((keyword, new))
+        else:
+            continue
+        done.append(name)
+    if moved:
+        into = _move(script, call, path, config, moved)
+        if into is None:
+            done = [name for name in done if plans[name][0] != "move"]
+        else:
+            changes += into
+            names = ", ".join(f"`{keyword.arg}`" for keyword, _ in moved)
+            titles.append(f"{names} moved to `{config.rsplit('.', 1)[-1]}`")
+            # Without `args=` the config takes the place of the first keyword that it swallows.
+            gone += [keyword for keyword, _ in moved if not _replaced(keyword, text, into)]
+    changes += _removals(text, call, gone)
+    edit = _checked(text, "; ".join(titles), changes)
+    return dict.fromkeys(done, edit) if edit else {}
 
 
-def import_edit(source: Text, alias: ast.AST, module: str, name: str) -> ApiEdit | None:
+def _checked(text: Text, title: str, changes: list[Change], safe: bool = True) -> ApiEdit | None:
+    if not changes:
+        return None
+    ordered = tuple(sorted(changes, key=lambda c: (c.line, c.column)))
+    result = text.applied(ordered)
+    return ApiEdit(title, ordered, safe) if result is not None and parses(result) else None
+
+
+def _replaced(keyword: ast.keyword, text: Text, changes: list[Change]) -> bool:
+    start = text.start(keyword)
+    return any((change.line, change.column) == start for change in changes)
+
+
+def _removals(text: Text, call: ast.Call, gone: list[ast.keyword]) -> list[Change]:
+    """Remove keywords with their commas; a keyword alone on its lines takes the lines with it."""
+    if not gone:
+        return []
+    arguments = sorted([*call.args, *call.keywords], key=text.start)
+    changes = []
+    index = 0
+    while index < len(arguments):
+        if arguments[index] not in gone:
+            index += 1
+            continue
+        last = index
+        while last + 1 < len(arguments) and arguments[last + 1] in gone:
+            last += 1
+        changes.append(_removal(text, call, arguments, index, last))
+        index = last + 1
+    return changes
+
+
+def _removal(
+    text: Text, call: ast.Call, arguments: list[Any], first: int, last: int
+) -> Change:
+    start, end = text.start(arguments[first]), text.end(arguments[last])
+    before = text.lines[start[0] - 1][: start[1] - 1]
+    after = text.lines[end[0] - 1][end[1] - 1 :]
+    rest = after.lstrip()
+    whole_line = not before.strip() and (
+        rest.startswith(",") and (rest[1:].strip() == "" or rest[1:].strip().startswith("#"))
+    )
+    if whole_line:
+        return text.replace((start[0], 1), (end[0] + 1, 1), "")
+    if last + 1 < len(arguments):
+        return text.replace(start, text.start(arguments[last + 1]), "")
+    if first > 0:
+        return text.replace(text.end(arguments[first - 1]), end, "")
+    comma = after.index(",") + 1 if rest.startswith(",") else 0
+    return text.replace(start, (end[0], end[1] + comma), "")
+
+
+def append_keywords(text: Text, call: ast.Call, items: list[str]) -> Change:
+    """Add `name=value` texts at the end of a call, in the layout that the call has."""
+    arguments = sorted([*call.args, *call.keywords], key=text.end)
+    if not arguments:
+        end = text.end(call)
+        close = (end[0], end[1] - 1)
+        return text.replace(close, close, ", ".join(items))
+    last = arguments[-1]
+    end = text.end(last)
+    start = text.start(last)
+    before = text.lines[start[0] - 1][: start[1] - 1]
+    # A `**kwargs` must not be followed by a positional, keywords may follow it.
+    glue = f",\n{before}" if not before.strip() else ", "
+    return text.replace(end, end, "".join(f"{glue}{item}" for item in items))
+
+
+# --- move into the config class ----------------------------------------------------------------
+
+
+def _move(
+    script: Script, call: ast.Call, path: str, config: str, moved: list[tuple[ast.keyword, str]]
+) -> list[Change] | None:
+    """Return the changes that put keywords into the config; None when it cannot be done surely."""
+    text = script.text
+    given = next((k.value for k in call.keywords if k.arg == "args"), None)
+    if given is None and len(call.args) > 1 and not any(
+        isinstance(a, ast.Starred) for a in call.args
+    ):
+        given = call.args[1]
+    if any(k.arg is None for k in call.keywords) and given is None:
+        return None
+    items = [(new, keyword.value) for keyword, new in moved]
+    name, imports = _config_name(script, call, path, config)
+    if not name:
+        return None
+    if given is None or (isinstance(given, ast.Constant) and given.value is None):
+        return _new_config(script, name, imports, config, moved, given)
+    home = _creation(script, given)
+    if home is None or home in script.taken or not _values_ready(script, items, call, home):
+        return None
+    ref = script.names.resolve(home.func)
+    if ref is None or ref.kind != "symbol":
+        return None
+    changes: list[Change] = []
+    if ref.path != config:
+        if ref.path != "transformers.TrainingArguments":
+            return None
+        # The plain arguments become the trainer's own config class, which inherits from them.
+        changes.append(text.replace(text.start(home.func), text.end(home.func), name))
+        changes += imports
+    present = {k.arg for k in home.keywords}
+    fresh = [f"{new}={text.of(value)}" for new, value in items if new not in present]
+    if any("\n" in item for item in fresh) and call.lineno != home.lineno:
+        fresh = [item if "\n" not in item else _flat(item) for item in fresh]
+    if fresh:
+        changes.append(append_keywords(text, home, fresh))
+    script.taken.add(home)
+    return changes
+
+
+def _flat(item: str) -> str:
+    """A value over several lines keeps them; inside brackets indentation does not matter."""
+    return item
+
+
+def _new_config(
+    script: Script,
+    name: str,
+    imports: list[Change],
+    config: str,
+    moved: list[tuple[ast.keyword, str]],
+    given: ast.expr | None,
+) -> list[Change]:
+    text = script.text
+    items = [f"{new}={text.of(keyword.value)}" for keyword, new in moved]
+    output = script.world.parameters(config).get("output_dir")
+    if output is not None and output.default is None:
+        items.insert(0, 'output_dir="trainer_output"')
+    made = f"{name}({', '.join(items)})"
+    if given is not None:
+        return [text.replace(text.start(given), text.end(given), made), *imports]
+    first = min((keyword for keyword, _ in moved), key=text.start)
+    return [text.replace(text.start(first), text.end(first), f"args={made}"), *imports]
+
+
+def _creation(script: Script, given: ast.expr) -> ast.Call | None:
+    """Return the one call that makes the object handed over as `args`."""
+    if isinstance(given, ast.Call):
+        return given
+    if not isinstance(given, ast.Name):
+        return None
+    bindings, _ = script.tree.lookup(given.id, script.tree.scopes[given])
+    if len(bindings) == 1 and isinstance(bindings[0].value, ast.Call):
+        return bindings[0].value
     return None
+
+
+def _values_ready(
+    script: Script, items: list[tuple[str, ast.expr]], call: ast.Call, home: ast.Call
+) -> bool:
+    """Whether every name in the values has its value where the config is made."""
+    here = script.tree.scopes[call]
+    there = script.tree.scopes[home]
+    for _, value in items:
+        for part in ast.walk(value):
+            if isinstance(part, (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)):
+                return False
+            if not isinstance(part, ast.Name) or hasattr(builtins, part.id):
+                continue
+            bindings, owner = script.tree.lookup(part.id, here)
+            _, seen = script.tree.lookup(part.id, there)
+            if not bindings or owner is not seen or owner is None:
+                return False
+            for binding in bindings:
+                line = getattr(binding.node, "end_lineno", 0) or 0
+                if binding.kind in ("function", "class") and owner is script.tree.module_scope:
+                    line = binding.node.lineno  # type: ignore[attr-defined]
+                if line >= home.lineno:
+                    return False
+    return True
+
+
+def _config_name(
+    script: Script, call: ast.Call, path: str, config: str
+) -> tuple[str, list[Change]]:
+    """Return how the script may write the config class, and the import that this needs."""
+    package, _, name = config.rpartition(".")
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return f"{script.text.of(function.value)}.{name}", []
+    bindings = script.tree.module_scope.names.get(name, [])
+    if bindings:
+        found = script.names.resolve(_name_at(script, name))
+        return (name, []) if found is not None and found.path == config else ("", [])
+    for node in script.tree.imports:
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            for alias in node.names:
+                if f"{node.module}.{alias.name}" == path and node.module == package:
+                    start = script.text.start(alias)
+                    return name, [script.text.replace(start, start, f"{name}, ")]
+    return name, [new_import(script, f"from {package} import {name}")]
+
+
+def _name_at(script: Script, name: str) -> ast.Name:
+    node = ast.Name(name, ast.Load())
+    script.tree.scopes[node] = script.tree.module_scope
+    return node
+
+
+def new_import(script: Script, line: str) -> Change:
+    """Return the change that adds an import line after the last import at the top level."""
+    last = 0
+    for node in script.tree.root.body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            last = node.end_lineno or last
+        elif last:
+            break
+    if not last and script.tree.root.body:
+        first = script.tree.root.body[0]
+        docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+        last = (first.end_lineno or 1) if docstring else first.lineno - 1
+    return Change(last + 1, 1, last + 1, 1, f"{line}\n")
+
+
+# --- imports -----------------------------------------------------------------------------------
+
+
+def import_edit(script: Script, alias: ast.AST, module: str, name: str) -> ApiEdit | None:
+    """Change `from old import name` to where the name is now."""
+    node = script.tree.parents.get(alias)
+    if not isinstance(node, ast.ImportFrom) or not isinstance(alias, ast.alias):
+        return None
+    text = script.text
+    shown = alias.asname or alias.name
+    new = f"{name} as {shown}" if shown != name else name
+    title = f"import `{name}` from `{module}`"
+    if module == node.module:
+        change = text.replace(text.start(alias), text.end(alias), new)
+        return _checked(text, title, [change])
+    if len(node.names) == 1:
+        change = text.replace(text.start(node), text.end(node), f"from {module} import {new}")
+        return _checked(text, title, [change])
+    index = node.names.index(alias)
+    if index + 1 < len(node.names):
+        cut = text.replace(text.start(alias), text.start(node.names[index + 1]), "")
+    else:
+        cut = text.replace(text.end(node.names[index - 1]), text.end(alias), "")
+    line, column = text.start(node)
+    indent = text.lines[line - 1][: column - 1]
+    if indent.strip():
+        return None
+    after = (node.end_lineno or line) + 1
+    added = Change(after, 1, after, 1, f"{indent}from {module} import {new}\n")
+    return _checked(text, title, [cut, added])

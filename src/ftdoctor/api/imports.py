@@ -108,7 +108,7 @@ def _report(
             first_ok=history.first_ok,
             replacement=change.replacement,
             rule=_rule(package, history),
-            edit=change.edit(script.text, place) if change.edit else None,
+            edit=change.edit(script, place) if change.edit else None,
         )
     )
 

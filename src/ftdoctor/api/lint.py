@@ -35,6 +35,8 @@ class Script:
         self.guards = Guards(self.tree, world.versions)
         self.names = Names(self.tree, world, self.guards)
         self.report = Report()
+        #: Calls that an edit already adds keywords to: two edits there would collide.
+        self.taken: set[ast.Call] = set()
         #: unsloth drops arguments that trl has retired, with a warning
         #: (github.com/unslothai/unsloth/pull/8330).
         self.unsloth = any(

@@ -70,6 +70,8 @@ class Text:
         for line in self.lines:
             starts.append(starts[-1] + len(line) + 1)
         text = "\n".join(self.lines)
+        if not text.endswith("\n"):
+            text += "\n"
         spans = sorted(
             (
                 starts[change.line - 1] + change.column - 1,

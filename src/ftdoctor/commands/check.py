@@ -70,7 +70,9 @@ def inspect_jobs(
     inspection.online = bool(options.get("online"))
     by_name = {str(path) for path in named or []}
     for unread in reading.passed_over:
-        broken = unread.broken and unread.place is not None and unread.place.path in by_name
+        broken = unread.broken or (
+            unread.what == "broken" and unread.place is not None and unread.place.path in by_name
+        )
         (inspection.broken if broken else inspection.passed_over).append(unread)
     return inspection
 

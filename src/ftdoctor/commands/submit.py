@@ -69,5 +69,5 @@ def inspect_command(submit: list[str], config: Config) -> Inspection:
     elif program.endswith((".py", ".sh")) and Path(submit[0]).is_file():
         reading = read([Path(submit[0])])
     else:
-        reading = read_text(shlex.join(submit) + "\n", "command line", suffix=".sh")
+        reading = read_text(shlex.join(submit) + "\n", "command.sh")
     return inspect_jobs(reading, config, {})

@@ -69,10 +69,10 @@ def run(kind: str, stdin: str = "") -> int:
         candidates = [path for path in paths if may_matter(path)]
         if not candidates:
             continue
-        from ftdoctor.job.sniff import may_be_job
+        from ftdoctor.job.kinds import worth_reading
 
         jobs = [
-            path for path, content in blobs(tree, candidates).items() if may_be_job(path, content)
+            path for path, content in blobs(tree, candidates).items() if worth_reading(path, content)
         ]
         if jobs:
             code = max(code, _check(tree, jobs))

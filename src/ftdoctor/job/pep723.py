@@ -95,8 +95,7 @@ def _fill(header: Header, data: dict[str, Any], inner: Source) -> None:
             continue
         offset = _find(inner.text, item, start)
         place = inner.span(offset, offset + len(item) + 2) if offset >= 0 else header.place
-        order = len(header.requirements)
-        requirement = parse_requirement(item, "pep723", place, order=order)
+        requirement = parse_requirement(item, "pep723", place)
         if requirement is not None:
             header.requirements.append(requirement)
             start = max(offset, start)

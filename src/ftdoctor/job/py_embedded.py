@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.py_abstract import Abstract, At, Const, FileText, Map, Seq, Unk
+from ftdoctor.job.py_text import render
 from ftdoctor.job.source import Source
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 _LITERAL = re.compile(r"(?P<prefix>[rRbBuUfF]{0,2})(?P<quote>'''|\"\"\"|'|\")")
 
 
-def text_source(value: Abstract | None, context: str) -> Source | None:
+def text_source(value: Abstract | None, context: str, shell: bool = False) -> Source | None:
     """Return the text behind a value as a source whose places point into its file.
 
     A text that is known in part becomes a source too, with its unknown parts in braces; None when
@@ -25,7 +26,7 @@ def text_source(value: Abstract | None, context: str) -> Source | None:
     if isinstance(value, Const) and isinstance(value.value, str):
         text = value.value
     elif isinstance(value, Unk) and value.template:
-        text = value.template
+        text = render(value.template, shell)
     else:
         return None
     at = value.at

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _PATHS = ("pathlib.Path", "pathlib.PurePath", "pathlib.PurePosixPath", "pathlib.PosixPath", "Path")
 _MAX_TEXT = 200_000
+#: Around the unknown parts of a template; private-use characters, which no job has.
+_OPEN, _CLOSE = "\ue000", "\ue001"
 
 
 def is_path(value: Abstract) -> bool:
@@ -51,7 +53,7 @@ def joined(parts: list[Abstract], at: At | None) -> Abstract:
 
 
 def template(value: Abstract) -> str:
-    """Return a value as text, with what is unknown in braces."""
+    """Return a value as text, with what is unknown between two marks (see `render`)."""
     if isinstance(value, Const):
         return str(value.value)
     if isinstance(value, Unk) and value.template:
@@ -59,7 +61,22 @@ def template(value: Abstract) -> str:
     if is_path(value):
         return template(path_text(value))
     raw = value.at.raw if value.at is not None else ""
-    return "{" + (" ".join(raw.split())[:80] or "...") + "}"
+    return _OPEN + (" ".join(raw.split())[:80] or "...") + _CLOSE
+
+
+def render(text: str, shell: bool = False) -> str:
+    """Return a template as a reader may see it: unknown parts as `{name}`, in a shell `${name}`."""
+    if _OPEN not in text:
+        return text
+    if not shell:
+        return text.replace(_OPEN, "{").replace(_CLOSE, "}")
+
+    def variable(match: re.Match[str]) -> str:
+        quoted = re.search(r"""["'](\w+)["']""", match[1])
+        name = quoted[1] if quoted is not None else match[1]
+        return "${" + (re.sub(r"\W+", "_", name).strip("_") or "UNKNOWN") + "}"
+
+    return re.sub(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}", variable, text)
 
 
 def is_text(value: Abstract) -> bool:

@@ -95,7 +95,7 @@ def syntax_problem(text: str) -> str:
 
 def trainings_of(run: Run, script: Script, written_as: str = "script") -> list[Training]:
     """Return the trainings among the calls that were met, and note what the script does."""
-    _facts(run, script)
+    note_facts(run, script)
     trainers = [call for call in run.calls if trainer_method(call)]
     certain = [call for call in trainers if not call.fallback] or trainers
     found = [_training(run, call) for call in certain[:8]]
@@ -117,7 +117,8 @@ def trainer_method(call: Obj) -> str:
     return method if root in _HOMES or root == call.name or not call.imported else ""
 
 
-def _facts(run: Run, script: Script) -> None:
+def note_facts(run: Run, script: Script) -> None:
+    """Note on a script what it reads, sets, imports and calls."""
     script.env_read.update(run.env_read)
     for name, item in run.env_set.items():
         if isinstance(item, Abstract):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ftdoctor.job.py_abstract import Abstract, Const, FileText, Map, Obj, Ref, Seq, Unk
 from ftdoctor.job.py_ops import reason_of
 from ftdoctor.job.py_run import Run
-from ftdoctor.job.py_text import is_path, path_text, template
+from ftdoctor.job.py_text import is_path, path_text, render, template
 from ftdoctor.job.value import Value, known, unknown
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _unknown(found: Unk, place: Place | None, raw: str) -> Value[Any]:
     if found.default is not None:
         inner = value(found.default)
         default = inner.value if not inner.unknown else None
-    return unknown(found.reason, place, found.template or raw, default)
+    return unknown(found.reason, place, render(found.template) or raw, default)
 
 
 def plain(found: Abstract, depth: int = 0) -> tuple[Any, str]:
@@ -168,6 +168,39 @@ def text(found: Abstract | None) -> Value[str]:
     return Value(None, result.place, "it is no text", result.raw)
 
 
+def command_text(found: Abstract, env: ReadEnv | None = None) -> Value[str]:
+    """Return a word of a command: like `text`, with unknown parts as `${name}`.
+
+    The lines of a longer text are kept in `env`, so that what a shell reader finds in it points
+    into the file.
+    """
+    result = text(found)
+    if isinstance(found, Unk) and found.template:
+        result = Value(
+            None, result.place, result.unknown, render(found.template, True), result.default
+        )
+    body = result.value if not result.unknown else result.raw
+    if env is not None and body and result.place is not None and " " in body:
+        from ftdoctor.job.py_embedded import text_source
+
+        kept = text_source(found, result.place.context, shell=True)
+        if kept is not None and kept.text == body:
+            env.state.setdefault("fragments", {})[result.place] = kept
+    return result
+
+
+def command_texts(found: Abstract | None, env: ReadEnv | None = None) -> list[Value[str]]:
+    """Return a command line; an item that stands for an unknown rest is unknown."""
+    if isinstance(found, Seq):
+        items = [command_text(item, env) for item in found.items]
+        if found.now.open:
+            items.append(unknown(found.now.open, place_of(found)))
+        return items
+    if found is None or (isinstance(found, Const) and found.value is None):
+        return []
+    return [command_text(found, env)]
+
+
 def number(found: Abstract | None) -> Value[int]:
     """Return a whole number; digits in a text count as one."""
     result = value(found)
@@ -207,4 +240,4 @@ def texts(found: Abstract | None) -> list[Value[str]]:
 
 def shown(found: Abstract) -> str:
     """Return a value as text with its unknown parts in braces."""
-    return template(found)
+    return render(template(found))

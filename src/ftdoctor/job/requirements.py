@@ -150,7 +150,7 @@ def _one(
     text: str, line: int, start: int, source: Source, result: RequirementsFile, place: Place
 ) -> None:
     where = source.place(line, start, line, start + len(text))
-    requirement = parse_requirement(text, "requirements", where, order=len(result.requirements))
+    requirement = parse_requirement(text, "requirements", where)
     if requirement is not None:
         result.requirements.append(requirement)
     elif text.startswith((".", "/")):

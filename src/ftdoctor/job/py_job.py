@@ -1,0 +1,113 @@
+"""A Python file that is itself the job: a uv script, or a training script run here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftdoctor.job.model import Job, Script, Unread, WorkerPool
+from ftdoctor.job.pep723 import read_header
+from ftdoctor.job.py_training import read_training, syntax_problem
+from ftdoctor.job.value import Value, known
+
+if TYPE_CHECKING:
+    from ftdoctor.job.pep723 import Header
+    from ftdoctor.job.readenv import ReadEnv
+    from ftdoctor.job.source import Source
+
+
+def script_job(source: Source, env: ReadEnv) -> list[Job]:
+    """Return the job of a Python file, or [] when it neither trains nor uses a model.
+
+    With a PEP 723 header it is a uv script; a `[tool.hf-jobs]` table makes it a job of HF Jobs. A
+    requirements file or pyproject beside a script without a header belongs to the job.
+    """
+    header = read_header(source)
+    problem = syntax_problem(source.text)
+    script = Script(source, "training", broken=problem)
+    trainings = read_training(script, env)
+    if not trainings and not (header is not None and (problem or header.hf_jobs is not None)):
+        if header is None or not _runs_model(script):
+            return []
+    place = trainings[0].trainer.place if trainings and trainings[0].trainer else None
+    job = Job(
+        "local", "uv-script" if header is not None else "script", place or source.place(1), source
+    )
+    job.name = source.path
+    job.sources.append(source)
+    job.scripts.append(script)
+    job.trainings.extend(trainings)
+    if problem:
+        job.unread.append(Unread("script", f"it is no Python: {problem}", source.place(1)))
+    if header is not None:
+        _apply_header(job, header)
+    else:
+        _beside(job, env)
+    return [job]
+
+
+def _runs_model(script: Script) -> bool:
+    return bool(
+        {"transformers", "trl", "peft", "unsloth", "datasets", "torch"} & set(script.imports)
+    )
+
+
+def _apply_header(job: Job, header: Header) -> None:
+    job.extra["header"] = header
+    job.requirements.extend(header.requirements)
+    if header.requires_python is not None:
+        job.python = header.requires_python
+    if header.broken:
+        job.unread.append(Unread("script header", header.broken, header.place))
+    table = header.hf_jobs
+    if table is None:
+        return
+    job.platform = "hf-jobs"
+    job.place = header.place
+    job.extra["uv"] = True
+    pool = WorkerPool(place=header.place)
+    job.pools.append(pool)
+    for key, target in (("flavor", "flavor"), ("namespace", "namespace"), ("name", "display_name")):
+        if key in table:
+            setattr(job, target, table[key])
+    if "image" in table:
+        pool.image = table["image"]
+    if "python" in table:
+        job.python = table["python"]
+    if "timeout" in table:
+        from ftdoctor.job.py_abstract import At, Const
+        from ftdoctor.job.py_hf import seconds
+
+        job.timeout = seconds(Const(table["timeout"].value, At(None, None, table["timeout"].place)))
+    for name in _list(table.get("secrets")):
+        # Names only: the value comes from the environment of whoever submits.
+        reason = f"it is the environment variable {name} of the machine that submits"
+        job.secrets[name] = Value(None, table["secrets"].place, reason, name)
+    _strings(table.get("env"), pool.env)
+    _strings(table.get("labels"), job.labels)
+    job.volumes += [known(item, table["volumes"].place) for item in _list(table.get("volumes"))]
+
+
+def _list(value: Value[object] | None) -> list[str]:
+    data = value.value if value is not None else None
+    return [item for item in data if isinstance(item, str)] if isinstance(data, list) else []
+
+
+def _strings(value: Value[object] | None, target: dict[str, Value[str]]) -> None:
+    data = value.value if value is not None else None
+    if isinstance(data, dict) and value is not None:
+        for key, item in data.items():
+            target[str(key)] = known(str(item), value.place)
+
+
+def _beside(job: Job, env: ReadEnv) -> None:
+    """A script without a header runs in an environment made from the file beside it, if any."""
+    from ftdoctor.job.requirements import read_requirements_file
+
+    for name in ("requirements.txt", "requirements/base.txt"):
+        source = env.read_file(name)
+        if source is not None:
+            read = read_requirements_file(source, env)
+            job.requirements.extend(read.requirements)
+            job.sources.append(source)
+            job.extra["indexes"] = read.indexes
+            return

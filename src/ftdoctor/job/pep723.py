@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Header:
     """A PEP 723 header.
 
-    `broken` says why it cannot be read ("" when it can); uv then refuses the script. `hf_jobs` holds
-    the launch options of `[tool.hf-jobs]` (None: no such table), `uv` the table `[tool.uv]`.
+    `broken` says why it cannot be read ("" when it can); uv then refuses the script. `hf_jobs`
+    holds the launch options of `[tool.hf-jobs]` (None: no such table), `uv` the table `[tool.uv]`.
     """
 
     place: Place

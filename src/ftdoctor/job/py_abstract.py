@@ -132,7 +132,7 @@ class Ref(Abstract):
 
 
 class Items:
-    """The items of a list at one moment; `open` says why there may be more, "" when there are not."""
+    """The items of a list at one moment; `open` says why there may be more ("": there are not)."""
 
     __slots__ = ("items", "open")
 
@@ -220,8 +220,8 @@ class Obj(Abstract):
     """
 
     __slots__ = (
-        "args", "callee", "cells", "cls", "condition", "derived", "fallback", "func", "imported", "kw_at",
-        "kwargs", "loop", "open", "receiver",
+        "args", "callee", "cells", "cls", "condition", "derived", "fallback", "func",
+        "imported", "kw_at", "kwargs", "loop", "open", "receiver",
     )  # fmt: skip
 
     def __init__(

@@ -114,6 +114,7 @@ def _list(kind: str) -> Callable[[Run, Arguments, At], Abstract | None]:
 
 
 def make_dict(run: Run, given: Arguments, at: At) -> Abstract | None:
+    """Return `dict(...)`."""
     made = Map(at=at)
     for other in given.args:
         update(run, made, other)
@@ -223,6 +224,8 @@ def _isinstance(run: Run, given: Arguments, at: At) -> Abstract | None:
 
 
 def unknown_because(reason: str) -> Callable[[Run, Arguments, At], Abstract | None]:
+    """Return a function whose result is not known for `reason`."""
+
     def answer(run: Run, given: Arguments, at: At) -> Abstract | None:
         return Unk(reason, at)
 
@@ -243,6 +246,7 @@ def _vars(run: Run, given: Arguments, at: At) -> Abstract | None:
 
 
 def first(run: Run, given: Arguments, at: At) -> Abstract | None:
+    """Return the first argument."""
     return given.args[0] if given.args else None
 
 

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 _MAX_FILES = 12
 #: Top-level names that are never a file beside the job.
 _LIBRARIES = frozenset(
-    "absl accelerate argparse base64 bitsandbytes click collections copy dataclasses datasets datetime "
-    "deepspeed dotenv evaluate fire functools getpass glob google huggingface_hub inspect io itertools "
-    "json logging math numpy os pandas pathlib peft random re requests shlex shutil subprocess sys "
-    "textwrap time torch tqdm transformers trl typer types typing unsloth vertexai wandb yaml".split()
+    "absl accelerate argparse base64 bitsandbytes click collections copy dataclasses datasets "
+    "datetime deepspeed dotenv evaluate fire functools getpass glob google huggingface_hub inspect "
+    "io itertools json logging math numpy os pandas pathlib peft random re requests shlex shutil "
+    "subprocess sys textwrap time torch tqdm transformers trl typer types typing unsloth vertexai "
+    "wandb yaml".split()
 )
 
 

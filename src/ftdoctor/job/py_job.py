@@ -25,9 +25,8 @@ def script_job(source: Source, env: ReadEnv) -> list[Job]:
     problem = syntax_problem(source.text)
     script = Script(source, "training", broken=problem)
     trainings = read_training(script, env)
-    if not trainings and not (header is not None and (problem or header.hf_jobs is not None)):
-        if header is None or not _runs_model(script):
-            return []
+    if not trainings and not _is_job(header, script):
+        return []
     place = trainings[0].trainer.place if trainings and trainings[0].trainer else None
     job = Job(
         "local", "uv-script" if header is not None else "script", place or source.place(1), source
@@ -45,10 +44,14 @@ def script_job(source: Source, env: ReadEnv) -> list[Job]:
     return [job]
 
 
-def _runs_model(script: Script) -> bool:
-    return bool(
-        {"transformers", "trl", "peft", "unsloth", "datasets", "torch"} & set(script.imports)
-    )
+def _is_job(header: Header | None, script: Script) -> bool:
+    """Whether a script without a training in it is worth reading: a uv script that runs models."""
+    if header is None:
+        return False
+    if script.broken or header.hf_jobs is not None:
+        return True
+    stack = {"transformers", "trl", "peft", "unsloth", "datasets", "torch", "vllm"}
+    return bool(stack & set(script.imports))
 
 
 def _apply_header(job: Job, header: Header) -> None:

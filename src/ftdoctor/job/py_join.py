@@ -30,7 +30,7 @@ def join(values: Sequence[Any], reason: str, depth: int = 0) -> Any:
     """Return the one value that stands for `values`, which different paths left behind.
 
     What all paths agree on stays known. Where they differ the result is unknown for `reason`, with
-    the possible values as choices. Dicts, lists and calls of the same thing are joined part by part.
+    the possible values as choices. Dicts, lists and calls of the same thing are joined by parts.
     """
     first = values[0]
     if all(value is first for value in values[1:]):

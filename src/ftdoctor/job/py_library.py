@@ -84,8 +84,7 @@ def _open(run: Run, given: Arguments, at: At) -> Abstract | None:
     mode = text_of(given.arg("mode", 1)) or "r"
     path = text_of(py_text.path_text(given.args[0])) if given.args else None
     if "w" in mode or "a" in mode or "x" in mode:
-        made = Obj("open", at, tuple(given.args), given.kwargs)
-        return made
+        return Obj("open", at, tuple(given.args), given.kwargs)
     return file_text(run, path, at)
 
 

@@ -86,9 +86,9 @@ def _join_ways(run: Run, training: Training, other: Obj, reason: str) -> None:
 
     second = Second()
     model_of(run, second, other, 6)
-    if second.model is not None and training.model is not None:
-        if second.model.value != training.model.value:
-            training.model = unknown(reason, training.model.place, training.model.raw)
+    one_id, two_id = training.model, second.model
+    if one_id is not None and two_id is not None and one_id.value != two_id.value:
+        training.model = unknown(reason, one_id.place, one_id.raw)
     for name in {*training.model_kwargs, *second.model_kwargs}:
         one, two = training.model_kwargs.get(name), second.model_kwargs.get(name)
         if one is None or two is None or one.value != two.value:

@@ -193,7 +193,7 @@ def sliced(owner: Abstract, bounds: list[Abstract], at: At) -> Abstract:
             return Const(owner.value[cut], at)
         if isinstance(owner, Seq) and not owner.now.open:
             return Seq(owner.items[cut], at, "", owner.kind)
-    if isinstance(owner, (Obj, Unk)) and not isinstance(owner, Seq):
+    if isinstance(owner, (Obj, Unk)):
         return owner
     return Unk(reason_of(owner), at)
 
@@ -301,7 +301,7 @@ def text_method(owner: Const, name: str, args: list[Abstract], at: At) -> Abstra
 
 
 _TEXT_METHODS = frozenset(
-    "capitalize casefold count encode decode endswith find index isalnum isalpha isdigit islower isupper "
-    "lower lstrip partition removeprefix removesuffix replace rfind rpartition rsplit rstrip split "
-    "splitlines startswith strip swapcase title upper".split()
+    "capitalize casefold count encode decode endswith find index isalnum isalpha isdigit islower "
+    "isupper lower lstrip partition removeprefix removesuffix replace rfind rpartition rsplit "
+    "rstrip split splitlines startswith strip swapcase title upper".split()
 )

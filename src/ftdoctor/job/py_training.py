@@ -364,9 +364,9 @@ def _dataset(call: Obj) -> Dataset | None:
             place_of(call),
         )
     builder = _BUILDERS.get(call.name)
-    if builder is None or not call.callee.startswith(("datasets.", "pandas.", "Dataset.", "pd.")):
-        if call.callee not in ("load_from_disk", "datasets.load_from_disk"):
-            return None
+    homes = ("datasets.", "pandas.", "Dataset.", "pd.", "load_from_disk")
+    if builder is None or not call.callee.startswith(homes):
+        return None
     target = call.arg("path_or_paths", 0) or call.arg("dataset_path", 0)
     if target is None:
         target = call.arg("filepath_or_buffer") or call.arg("path_or_buf")

@@ -93,8 +93,7 @@ def read_pools(job: Job, specs: Abstract | None, env: ReadEnv) -> None:
         pool = _pool(job, specs, "worker_pool_specs", env)
         job.pools.append(pool)
         if isinstance(specs, Map):
-            item = ("worker_pool_specs", place_of(specs), "a list of pools")
-            note(job, "wrong_shape", item)
+            note(job, "wrong_shape", ("worker_pool_specs", place_of(specs), "a list of pools"))
 
 
 def _pool(job: Job, spec: Abstract, path: str, env: ReadEnv) -> WorkerPool:
@@ -143,7 +142,7 @@ def words(job: Job, found: Abstract | None, path: str, env: ReadEnv) -> list[Val
 
 
 def read_env_list(job: Job, pool: WorkerPool, found: Abstract | None, path: str) -> None:
-    """Read `env`: a list of {name, value}; a mapping is noted, it is what the message does not take."""
+    """Read `env`: a list of {name, value}; a mapping, which the message does not take, is noted."""
     if found is None:
         return
     if isinstance(found, Map):

@@ -201,7 +201,7 @@ class _Reader:
     def _script(
         self, job: Job, pool: WorkerPool, path: Abstract | None, requirements: Abstract | None
     ) -> None:
-        """The SDK packs a local script; the container installs `requirements` with pip and runs it."""
+        """The SDK packs a local script; the container installs `requirements` and runs it."""
         from ftdoctor.job.steps import add_script
 
         if isinstance(requirements, Seq):

@@ -78,7 +78,8 @@ def _from_url(
 ) -> Requirement | None:
     address = url[0]
     head = _NAME.match(body[: url.start()])
-    name, extras, specifier = "", (), ""
+    name, specifier = "", ""
+    extras: tuple[str, ...] = ()
     if head is not None and "@" in body[head.end() : url.start()]:
         name = head[1]
         extras = tuple(e.strip() for e in (head[2] or "").split(",") if e.strip())

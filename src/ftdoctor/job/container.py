@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ftdoctor.job.model import Job, WorkerPool
     from ftdoctor.job.readenv import ReadEnv
+    from ftdoctor.job.shell_follow import Written
     from ftdoctor.job.source import Place, Source
     from ftdoctor.job.value import Value
 
@@ -135,11 +136,10 @@ def _script_steps(
     return script.steps
 
 
-def _remember_files(env: ReadEnv, written: dict[str, object]) -> None:
+def _remember_files(env: ReadEnv, written: dict[str, Written]) -> None:
     for path, entry in written.items():
-        source = getattr(entry, "source", None)
-        if source is not None:
-            env.written[path] = source
+        if entry.source is not None:
+            env.written[path] = entry.source
 
 
 def source_of(value: Value[str], env: ReadEnv) -> Source | None:
@@ -148,7 +148,7 @@ def source_of(value: Value[str], env: ReadEnv) -> Source | None:
     from ftdoctor.job.value import known
 
     if isinstance(value, ShellText) and value.source is not None:
-        return value.as_source(value.source.context)
+        return value.as_source("")
     if value.known:
         return env.fragment(value)
     if not value.raw:

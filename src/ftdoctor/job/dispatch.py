@@ -39,3 +39,10 @@ def read_notebook(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
     from ftdoctor.job import notebook
 
     return notebook.read(source, env)
+
+
+def read_shell(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
+    """Read a shell script."""
+    from ftdoctor.job import shell_jobs
+
+    return shell_jobs.read(source, env)

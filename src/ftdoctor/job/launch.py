@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _PYTHON = re.compile(r"(?:.*/)?(?:python(?:\d(?:\.\d+)?)?|ipython3?|pypy3?)\Z")
 _ACCELERATE = frozenset(
-    "cpu debug downcast_bf16 dynamo_use_dynamic dynamo_use_fullgraph dynamo_use_regional_compilation"
-    " enable_cpu_affinity fp8_use_autocast_during_eval h help m module multi_gpu no_python"
+    "cpu debug downcast_bf16 dynamo_use_dynamic dynamo_use_fullgraph"
+    " dynamo_use_regional_compilation enable_cpu_affinity fp8_use_autocast_during_eval h help m module multi_gpu no_python"
     " no_tpu_cluster q quiet same_network tpu tpu_cluster tpu_use_sudo use_deepspeed use_fsdp"
     " use_megatron_lm use_parallelism_config".split()
 )
@@ -36,8 +36,8 @@ _UV_RUN = frozenset(
     "m module s script gui_script isolated no_project frozen locked active no_sync exact no_dev dev"
     " only_dev all_extras all_groups no_editable no_env_file refresh reinstall upgrade U no_cache n"
     " offline quiet q verbose v no_config no_index no_progress native_tls managed_python"
-    " no_managed_python no_python_downloads all_packages no_default_groups h help no_build no_binary"
-    " no_sources".split()
+    " no_managed_python no_python_downloads all_packages no_default_groups h help no_build"
+    " no_binary no_sources".split()
 )
 _NO_FLAGS: frozenset[str] = frozenset()
 #: Programs of other training stacks: seen, their settings are not read.
@@ -118,8 +118,7 @@ def _peel(words: list[Value[str]], launch: Launch) -> list[Value[str]] | None:
     if name in ("uv", "uvx"):
         if name == "uvx" or (second == "tool" and _text(words, 2) == "run"):
             launch.launchers.append("uvx")
-            rest = _options(words[1 if name == "uvx" else 3 :], _UV_RUN, launch, uv=True)
-            return rest
+            return _options(words[1 if name == "uvx" else 3 :], _UV_RUN, launch, uv=True)
         at = next((i for i in range(1, min(len(words), 8)) if _text(words, i) == "run"), 0)
         if not at or any(_text(words, i) in ("pip", "sync", "add", "tool") for i in range(1, at)):
             return None

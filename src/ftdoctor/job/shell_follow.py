@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.shell_parse import Assignment, Redirect
     from ftdoctor.job.shell_words import Heredoc, Word
     from ftdoctor.job.source import Place, Source
+    from ftdoctor.job.value import Value
 
 #: More commands than any job has: then the rest is left out.
 MOST_STEPS = 3000
@@ -348,7 +349,9 @@ class Follower:
         elif name == "read":
             for word in argv[1:]:
                 if word and re.fullmatch(r"[A-Za-z_]\w*", word):
-                    value = unknown("it is asked of the person who runs the script", step.place)
+                    value: Value[str] = unknown(
+                        "it is asked of the person who runs the script", step.place
+                    )
                     self.scope.variables[word] = as_text(value)
         elif name == "unset":
             for word in argv[1:]:

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 from ftdoctor.job.model import Job, Unread, WorkerPool
 from ftdoctor.job.value import known, unknown
 from ftdoctor.job.vertex_fields import AROUND, JOB_SPEC, POOL, camel
-from ftdoctor.job.yaml_values import BrokenYaml, Mapping, Reader, Scalar, Sequence, Template
+from ftdoctor.job.yaml_values import Mapping, Reader, Scalar, Sequence, Template
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ftdoctor.job.model import Form
     from ftdoctor.job.readenv import ReadEnv
     from ftdoctor.job.source import Place, Source
@@ -39,19 +41,22 @@ def looks_like_spec(text: str) -> bool:
     return any(marker in text for marker in MARKERS)
 
 
-def read(source: Source, env: ReadEnv, template: Template | None = None) -> list[Job]:
-    """Return the jobs of a YAML or JSON text. Raises BrokenYaml when it cannot be parsed."""
+def read(
+    source: Source,
+    env: ReadEnv,
+    template: Template | None = None,
+    prepare: Callable[[Job], None] | None = None,
+) -> list[Job]:
+    """Return the jobs of a YAML or JSON text. Raises BrokenYaml when it cannot be parsed.
+
+    `template` says how the text is filled in before use. `prepare` is called with each job before
+    what its containers run is read: there a command line puts what it says on top of the file.
+    """
     reader = Reader(source, env, template or Template())
     jobs: list[Job] = []
-    try:
-        documents = reader.documents()
-    except BrokenYaml as error:
-        if template is not None or not looks_like_spec(source.text):
-            raise
-        raise BrokenYaml(error.what, error.line, error.column) from None
-    for root in documents:
+    for root in reader.documents():
         if _is_spec(reader, root):
-            jobs.append(_Spec(reader, root).job)
+            jobs.append(_Spec(reader, root, prepare).job)
     return jobs
 
 
@@ -70,7 +75,9 @@ def _is_pool(reader: Reader, node: Node) -> bool:
 class _Spec:
     """One spec being read into a job."""
 
-    def __init__(self, reader: Reader, root: Node) -> None:
+    def __init__(
+        self, reader: Reader, root: Node, prepare: Callable[[Job], None] | None = None
+    ) -> None:
         self.reader = reader
         self.env = reader.env
         as_json = reader.source.text.lstrip()[:1] in ("{", "[")
@@ -78,6 +85,8 @@ class _Spec:
         self.job = Job("vertex", form, reader.place(root), reader.source)
         self.job.sources.append(reader.source)
         self._root(root)
+        if prepare is not None:
+            prepare(self.job)
         for pool in self.job.pools:
             self._attach(pool)
         if reader.holes:

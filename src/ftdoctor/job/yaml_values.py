@@ -186,7 +186,7 @@ class Reader:
         if not text or (node.style not in ("|", ">") and "\n" not in text and " " not in text):
             return
         fragment = self.source.fragment(
-            text, _line_map(self.source, node, text), self.source.context, _is_exact(node, text)
+            text, _line_map(self.source, node, text), "", _is_exact(node, text)
         )
         self.env.keep(place, fragment)
 

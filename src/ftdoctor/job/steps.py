@@ -336,7 +336,7 @@ def add_script(
         job.sources.append(source)
     if launch is not None and {"uv run", "uvx"} & set(launch.launchers):
         read_script_header(job, source)
-    trainings = read_training(script)
+    trainings = read_training(script, env, job.pool.env if job.pool is not None else None)
     for training in trainings:
         if launch is not None:
             for key, value in launch.options.items():

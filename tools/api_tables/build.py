@@ -14,10 +14,10 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from tools.api_tables.link import Release
-
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tools.api_tables.link import Release
 
 #: Classes whose methods people call with keywords; the other classes give their constructor only.
 METHODS_OF = re.compile(
@@ -153,12 +153,12 @@ class Table:
     def lines(self) -> dict[str, Any]:
         """Return the table: key -> plain data."""
         found: dict[str, Any] = {}
-        for module in self.modules.keys():
+        for module in self.modules:
             found[f"M {module}"] = self._module_line(module)
-        for path in self.exists.keys():
+        for path in self.exists:
             found[f"C {path}"] = self._callable_line(path)
         for path, values in self.enums.items():
-            found[f"E {path}"] = {value: _short(values.runs(value)) for value in values.keys()}
+            found[f"E {path}"] = {value: _short(values.runs(value)) for value in values}
         if self.model_types.keys():
             found["T model_type"] = {
                 name: _short(self.model_types.runs(name))
@@ -196,15 +196,15 @@ class Table:
         parameters = self.parameters[path]
         line["p"] = {
             name: [[run[0], run[1], *run[2]] for run in parameters.runs(name)]
-            for name in parameters.keys()
+            for name in parameters
         }
         facts = self.facts[path]
         for key in ("n", "o", "b", "m"):
-            runs = facts.runs(key) if key in facts.keys() else []
+            runs = facts.runs(key) if key in facts else []
             if runs:
                 line[key] = _short(runs) if key == "o" else runs
         if path in self.enforced:
-            line["e"] = {k: self.enforced[path].runs(k) for k in self.enforced[path].keys()}
+            line["e"] = {k: self.enforced[path].runs(k) for k in self.enforced[path]}
         if self.warned.get(path):
             line["d"] = {name: list(entry) for name, entry in self.warned[path].items()}
         return line

@@ -21,7 +21,16 @@ PACKAGES = (
     "bitsandbytes",
 )
 #: Bases that add nothing to a constructor.
-_HARMLESS = {"PushToHubMixin", "object", "ABC", "abc.ABC", "Generic", "typing.Generic", "Protocol", "Hashable"}
+_HARMLESS = {
+    "PushToHubMixin",
+    "object",
+    "ABC",
+    "abc.ABC",
+    "Generic",
+    "typing.Generic",
+    "Protocol",
+    "Hashable",
+}
 _OPEN: dict[str, Any] = {"rows": [], "var": True, "open": True, "base": None}
 
 Definition = tuple[str, str]  # (module, name)

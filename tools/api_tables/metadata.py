@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tools.api_tables.build import Timeline
-from tools.api_tables.index import Release
+
+if TYPE_CHECKING:
+    from tools.api_tables.index import Release
 
 
 def requirement_lines(found: list[tuple[Release, dict[str, Any]]]) -> dict[str, Any]:

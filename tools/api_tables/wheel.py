@@ -10,12 +10,12 @@ import urllib.request
 import zipfile
 import zlib
 from email.parser import HeaderParser
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.api_tables.parse import SHAPE, read_exports, read_module
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
 #: transformers keeps some 2,000 files of model code: of those only the exports are read, except

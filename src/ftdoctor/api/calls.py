@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from ftdoctor.api.changes import keyword_change
 from ftdoctor.api.model import ApiFinding
 from ftdoctor.api.nested import check_nested
-from ftdoctor.api.world import History
 
 if TYPE_CHECKING:
+    from ftdoctor.api.changes import KeywordChange
     from ftdoctor.api.lint import Script
     from ftdoctor.api.names import Ref
-    from ftdoctor.api.scopes import Scope
+    from ftdoctor.api.world import History, World
 
 Item = tuple[str, ast.expr, ast.AST]
 
@@ -39,7 +39,7 @@ class CallCheck:
         for item in items:
             if item[0] not in own and self.world.accepts(path, item[0]) is False:
                 bad.append(item)
-        values_matter = items and self.script.guards.dead(call) is False
+        values_matter = bool(items) and not self.script.guards.dead(call)
         if bad and not self._protected(call, path, bad):
             moved = keyword_change(self.script, call, path, [item[0] for item in bad])
             for name, _, place in bad:
@@ -47,7 +47,7 @@ class CallCheck:
         if values_matter:
             for name, value, place in items:
                 self._value(call, path, name, value, place)
-            check_nested(self, call, path, items)
+            check_nested(self.script, call, path)
         if complete:
             self._positions(call, path)
 
@@ -107,10 +107,6 @@ class CallCheck:
                 if arguments.kwarg is None or not _passed_on(line, arguments.kwarg.arg):
                     return None
                 names |= {a.arg for a in (*arguments.args, *arguments.kwonlyargs)}
-                set_here = _set_keys(line)
-                if set_here is None:
-                    return None
-                names |= set_here
             elif isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
                 if decorated:
                     names.add(line.target.id)
@@ -156,12 +152,12 @@ class CallCheck:
     # --- findings ------------------------------------------------------------------------------
 
     def _unexpected(
-        self, call: ast.Call, path: str, name: str, place: ast.AST, moved: dict[str, object]
+        self, call: ast.Call, path: str, name: str, place: ast.AST, moved: dict[str, KeywordChange]
     ) -> None:
         history = self.world.keyword_history(path, name)
         change = moved.get(name)
-        replacement = getattr(change, "replacement", "")
-        text = getattr(change, "text", "")
+        replacement = change.replacement if change else ""
+        text = change.text if change else ""
         message = f"`{path}` does not take `{name}`{_when(history)}."
         if text:
             message += f" {text}"
@@ -186,8 +182,8 @@ class CallCheck:
                 first_bad=history.first_bad,
                 first_ok=history.first_ok,
                 replacement=replacement,
-                rule=rule_of(path, name, history),
-                edit=getattr(change, "edit", None),
+                rule=rule_of(path, name, history, self.world),
+                edit=change.edit if change else None,
             )
         )
 
@@ -238,7 +234,7 @@ class CallCheck:
                 first_bad=history.first_bad,
                 first_ok=history.first_ok,
                 replacement=near[0] if near else "",
-                rule="api-bad-enum-value",
+                rule="invalid-argument-value",
             )
         )
 
@@ -325,39 +321,54 @@ class CallCheck:
                 last_ok="4.45.2",
                 first_bad="4.46.0",
                 replacement="num_items_in_batch=None",
-                rule="api-compute-loss-signature",
+                rule="compute-loss-num-items-in-batch",
             )
         )
 
 
-def rule_of(path: str, name: str, history: History) -> str:
+def rule_of(path: str, name: str, history: History, world: World) -> str:
     """Return the name of the rule that a keyword is a known case of, or "" for the generic one."""
     klass = path.rsplit(".", 1)[-1]
-    if path == "trl.SFTTrainer" or path == "trl.DPOTrainer":
-        if name == "tokenizer":
+    gone, later = bool(history.last_ok), bool(history.first_ok)
+    if klass.endswith("Trainer"):
+        if name == "tokenizer" and gone:
             return "sfttrainer-tokenizer-arg-removed"
+        if name == "processing_class" and later and not gone:
+            return "trainer-processing-class-too-new"
         if path == "trl.SFTTrainer" and name == "model_init_kwargs":
             return "sfttrainer-model-init-kwargs"
-        if history.last_ok:
-            return (
-                "dpo-args-moved-to-config"
-                if path == "trl.DPOTrainer"
-                else "sfttrainer-args-moved-to-sftconfig"
-            )
-    if klass.endswith("Trainer") and name == "tokenizer" and history.last_ok:
-        return "sfttrainer-tokenizer-arg-removed"
-    if path == "trl.SFTConfig" and name == "max_seq_length":
+        if path == "trl.SFTTrainer" and (gone or world.accepts("trl.SFTConfig", name)):
+            return "sfttrainer-args-moved-to-sftconfig"
+        if path == "trl.DPOTrainer" and (gone or world.accepts("trl.DPOConfig", name)):
+            return "dpo-args-moved-to-config"
+    if name == "max_seq_length" and klass == "SFTConfig":
         return "sftconfig-max-seq-length-renamed"
-    if history.package == "transformers":
-        if name == "evaluation_strategy":
-            return "trainingarguments-evaluation-strategy"
-        if history.last_ok and (klass.endswith(("Config", "Arguments"))):
-            return "trainingarguments-removed-in-v5"
+    if klass.endswith(("Config", "Arguments")):
+        if history.package == "transformers":
+            if name == "evaluation_strategy" and gone:
+                return "trainingarguments-evaluation-strategy"
+            if name == "eval_strategy" and later:
+                return "trainingarguments-eval-strategy-too-new"
+            if gone and world.locate("transformers.TrainingArguments"):
+                return "trainingarguments-removed-in-v5"
+        if path == "transformers.TrainingArguments" and world.accepts("trl.SFTConfig", name):
+            return "sft-options-on-trainingarguments"
+        if gone and klass in _GRPO_LIKE:
+            return "grpo-args-removed"
     if path == "peft.prepare_model_for_kbit_training":
         return "peft-unexpected-prepare-kwarg"
-    if history.first_ok and not history.last_ok:
-        return "api-not-there-yet"
-    return ""
+    return "api-not-there-yet" if later and not gone else ""
+
+
+#: Config classes whose removed options share one rule.
+_GRPO_LIKE = {
+    "GRPOConfig",
+    "RLOOConfig",
+    "KTOConfig",
+    "RewardConfig",
+    "ORPOConfig",
+    "CPOConfig",
+}
 
 
 def _when(history: History) -> str:
@@ -390,13 +401,3 @@ def _passed_on(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> b
                 for keyword in node.keywords
             )
     return passed == 1 and len(uses) == 1
-
-
-def _set_keys(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str] | None:
-    """Keywords that the subclass itself passes to `super().__init__` are not the caller's."""
-    return set()
-
-
-def scope_of(script: Script, node: ast.AST) -> Scope:
-    """Return the scope that a node stands in."""
-    return script.tree.scopes[node]

@@ -7,7 +7,6 @@ from the tables themselves.
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from ftdoctor.api.table import load, pick
 from ftdoctor.tables import table
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Callable, Mapping
 
     from ftdoctor.api.lint import Script
@@ -71,7 +71,7 @@ def renamed(path: str, keyword: str, world: World) -> str:
     for name in advice(path, keyword, world).get("rename", ()):
         if world.accepts(path, name):
             since = advice(path, keyword, world).get("since", {}).get(name)
-            if since and not _from(*since, world):
+            if since and not _from(since[0], since[1], world):
                 continue
             return str(name)
     return ""

@@ -10,6 +10,7 @@ import ast
 import builtins
 from typing import TYPE_CHECKING, Any
 
+from ftdoctor.api.entries import append, entries_of, removals
 from ftdoctor.api.model import ApiEdit, Change
 from ftdoctor.api.text import parses
 
@@ -72,12 +73,14 @@ def edit_call(
             titles.append(f"{names} moved to `{config.rsplit('.', 1)[-1]}`")
             # Without `args=` the config takes the place of the first keyword that it swallows.
             gone += [keyword for keyword, _ in moved if not _replaced(keyword, text, into)]
-    changes += _removals(text, call, gone)
-    edit = _checked(text, "; ".join(titles), changes)
+    entries = entries_of(text, call)
+    changes += removals(text, entries, [entry for entry in entries if entry.place in gone])
+    edit = checked(text, "; ".join(titles), changes)
     return dict.fromkeys(done, edit) if edit else {}
 
 
-def _checked(text: Text, title: str, changes: list[Change], safe: bool = True) -> ApiEdit | None:
+def checked(text: Text, title: str, changes: list[Change], safe: bool = True) -> ApiEdit | None:
+    """Return the edit when its changes do not overlap and the result parses, else None."""
     if not changes:
         return None
     ordered = tuple(sorted(changes, key=lambda c: (c.line, c.column)))
@@ -90,61 +93,6 @@ def _replaced(keyword: ast.keyword, text: Text, changes: list[Change]) -> bool:
     return any((change.line, change.column) == start for change in changes)
 
 
-def _removals(text: Text, call: ast.Call, gone: list[ast.keyword]) -> list[Change]:
-    """Remove keywords with their commas; a keyword alone on its lines takes the lines with it."""
-    if not gone:
-        return []
-    arguments = sorted([*call.args, *call.keywords], key=text.start)
-    changes = []
-    index = 0
-    while index < len(arguments):
-        if arguments[index] not in gone:
-            index += 1
-            continue
-        last = index
-        while last + 1 < len(arguments) and arguments[last + 1] in gone:
-            last += 1
-        changes.append(_removal(text, call, arguments, index, last))
-        index = last + 1
-    return changes
-
-
-def _removal(
-    text: Text, call: ast.Call, arguments: list[Any], first: int, last: int
-) -> Change:
-    start, end = text.start(arguments[first]), text.end(arguments[last])
-    before = text.lines[start[0] - 1][: start[1] - 1]
-    after = text.lines[end[0] - 1][end[1] - 1 :]
-    rest = after.lstrip()
-    whole_line = not before.strip() and (
-        rest.startswith(",") and (rest[1:].strip() == "" or rest[1:].strip().startswith("#"))
-    )
-    if whole_line:
-        return text.replace((start[0], 1), (end[0] + 1, 1), "")
-    if last + 1 < len(arguments):
-        return text.replace(start, text.start(arguments[last + 1]), "")
-    if first > 0:
-        return text.replace(text.end(arguments[first - 1]), end, "")
-    comma = after.index(",") + 1 if rest.startswith(",") else 0
-    return text.replace(start, (end[0], end[1] + comma), "")
-
-
-def append_keywords(text: Text, call: ast.Call, items: list[str]) -> Change:
-    """Add `name=value` texts at the end of a call, in the layout that the call has."""
-    arguments = sorted([*call.args, *call.keywords], key=text.end)
-    if not arguments:
-        end = text.end(call)
-        close = (end[0], end[1] - 1)
-        return text.replace(close, close, ", ".join(items))
-    last = arguments[-1]
-    end = text.end(last)
-    start = text.start(last)
-    before = text.lines[start[0] - 1][: start[1] - 1]
-    # A `**kwargs` must not be followed by a positional, keywords may follow it.
-    glue = f",\n{before}" if not before.strip() else ", "
-    return text.replace(end, end, "".join(f"{glue}{item}" for item in items))
-
-
 # --- move into the config class ----------------------------------------------------------------
 
 
@@ -154,8 +102,10 @@ def _move(
     """Return the changes that put keywords into the config; None when it cannot be done surely."""
     text = script.text
     given = next((k.value for k in call.keywords if k.arg == "args"), None)
-    if given is None and len(call.args) > 1 and not any(
-        isinstance(a, ast.Starred) for a in call.args
+    if (
+        given is None
+        and len(call.args) > 1
+        and not any(isinstance(a, ast.Starred) for a in call.args)
     ):
         given = call.args[1]
     if any(k.arg is None for k in call.keywords) and given is None:
@@ -181,17 +131,10 @@ def _move(
         changes += imports
     present = {k.arg for k in home.keywords}
     fresh = [f"{new}={text.of(value)}" for new, value in items if new not in present]
-    if any("\n" in item for item in fresh) and call.lineno != home.lineno:
-        fresh = [item if "\n" not in item else _flat(item) for item in fresh]
     if fresh:
-        changes.append(append_keywords(text, home, fresh))
+        changes.append(append(text, home, fresh))
     script.taken.add(home)
     return changes
-
-
-def _flat(item: str) -> str:
-    """A value over several lines keeps them; inside brackets indentation does not matter."""
-    return item
 
 
 def _new_config(
@@ -307,10 +250,10 @@ def import_edit(script: Script, alias: ast.AST, module: str, name: str) -> ApiEd
     title = f"import `{name}` from `{module}`"
     if module == node.module:
         change = text.replace(text.start(alias), text.end(alias), new)
-        return _checked(text, title, [change])
+        return checked(text, title, [change])
     if len(node.names) == 1:
         change = text.replace(text.start(node), text.end(node), f"from {module} import {new}")
-        return _checked(text, title, [change])
+        return checked(text, title, [change])
     index = node.names.index(alias)
     if index + 1 < len(node.names):
         cut = text.replace(text.start(alias), text.start(node.names[index + 1]), "")
@@ -322,4 +265,4 @@ def import_edit(script: Script, alias: ast.AST, module: str, name: str) -> ApiEd
         return None
     after = (node.end_lineno or line) + 1
     added = Change(after, 1, after, 1, f"{indent}from {module} import {new}\n")
-    return _checked(text, title, [cut, added])
+    return checked(text, title, [cut, added])

@@ -114,18 +114,15 @@ def _report(
 
 
 def _rule(package: str, history: History) -> str:
-    if package == "trl":
-        return (
-            "trl-symbol-removed"
-            if history.last_ok
-            else ("trl-too-old-symbol" if history.first_ok else "")
-        )
+    gone = {
+        "trl": "trl-symbol-removed",
+        "transformers": "transformers-symbol-removed",
+        "peft": "peft-symbol-removed",
+    }
+    later = {"trl": "trl-too-old-symbol", "peft": "peft-too-old-symbol"}
     if history.last_ok:
-        return {
-            "transformers": "transformers-symbol-removed",
-            "peft": "peft-symbol-removed",
-        }.get(package, "")
-    return ""
+        return gone.get(package, "")
+    return later.get(package, "") if history.first_ok else ""
 
 
 def _attributes(script: Script) -> None:

@@ -10,7 +10,7 @@ from ftdoctor.api.table import PACKAGES
 
 if TYPE_CHECKING:
     from ftdoctor.api.guards import Guards
-    from ftdoctor.api.scopes import Binding, Scope, Tree
+    from ftdoctor.api.scopes import Binding, Tree
     from ftdoctor.api.world import World
 
 #: Where a capitalised name that a fragment uses without importing it is looked for.

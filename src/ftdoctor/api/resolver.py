@@ -7,14 +7,8 @@ asked day does not exist yet.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
 
-from ftdoctor.api.table import PACKAGES, import_name, inside, load
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from ftdoctor.api.table import Table
+from ftdoctor.api.table import import_name, inside, load
 
 
 @cache

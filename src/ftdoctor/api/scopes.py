@@ -123,9 +123,7 @@ class Tree:
                 self._target(node.target, node.value, node, scope)
         elif isinstance(node, ast.NamedExpr):
             self._target(node.target, node.value, node, scope)
-        elif isinstance(node, ast.AugAssign):
-            self._target(node.target, None, node, scope)
-        elif isinstance(node, (ast.For, ast.AsyncFor)):
+        elif isinstance(node, (ast.AugAssign, ast.For, ast.AsyncFor)):
             self._target(node.target, None, node, scope)
         elif isinstance(node, (ast.With, ast.AsyncWith)):
             for item in node.items:

@@ -20,8 +20,6 @@ from ftdoctor.paths import tables_dir
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-Span = Sequence[int] if TYPE_CHECKING else tuple
-
 PACKAGES = (
     "trl",
     "peft",
@@ -120,7 +118,7 @@ class Table:
         return self.versions[-1]
 
 
-def inside(spans: Iterable[Span], index: int) -> bool:
+def inside(spans: Iterable[Sequence[int]], index: int) -> bool:
     """Whether a position lies in one of the spans (further items of a span are ignored)."""
     return any(span[0] <= index and (index < span[1] or span[1] < 0) for span in spans)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from typing import TYPE_CHECKING
 
 from ftdoctor.api.model import Change
@@ -80,7 +81,7 @@ class Text:
             )
             for change in changes
         )
-        for before, after in zip(spans, spans[1:], strict=False):
+        for before, after in itertools.pairwise(spans):
             if after[0] < before[1]:
                 return None
         for first, last, new in reversed(spans):

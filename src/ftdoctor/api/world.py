@@ -269,6 +269,15 @@ class World:
             return self.accepts(to, keyword, depth + 1)
         return False
 
+    def reads(self, path: str, keyword: str) -> bool | None:
+        """Whether a callable with `**kwargs` names or reads a keyword at the version that runs."""
+        line = self.callable_line(path)
+        positions = self.positions(path.split(".", 1)[0])
+        if line is None or not positions:
+            return None
+        states = {inside(line["p"].get(keyword, ()), index) for index in positions}
+        return states.pop() if len(states) == 1 else None
+
     def is_open(self, path: str, depth: int = 0) -> bool:
         """Whether a callable may take keywords that its signature does not name."""
         path = self.locate(path)

@@ -50,7 +50,8 @@ def _view(job: Job) -> _View:
     parts = [s.source.text for s in job.scripts if s.role != "submit"]
     parts += [step_text(step) for step in job.steps]
     submit = [s.source.text for s in job.scripts if s.role == "submit"] + [job.source.text]
-    view = _View(job, "\n".join(parts), "\n".join(submit), _gap(job))
+    text = re.sub(r"(?m)^[ \t]*#.*$", "", "\n".join(parts))
+    view = _View(job, text, "\n".join(submit), _gap(job))
     if job.form in HF_JOBS:
         base = dict(job.pools[0].env) if job.pools else {}
         view.env = [{**base, **job.secrets}]

@@ -103,6 +103,7 @@ def gated_without_token(context: Context, **_: object) -> Iterator[Hit | Unsure]
             values,
             {**values, "basis": entry["source"], "pools": lacking},
             severity=severity,
+            summary="{model} is gated and no Hub token reaches {where}.",
         )
         return
 
@@ -111,7 +112,9 @@ def _other_name(job: Job) -> bool:
     """Whether a token is given under another name (told by the rule on unread names)."""
     from ftdoctor.checks.token_uses import HUB_NAME
 
-    return any(HUB_NAME.search(name) for env in environments(job) for name in env)
+    return any(
+        HUB_NAME.search(name) and name not in TOKEN_NAMES for env in environments(job) for name in env
+    )
 
 
 def _served_otherwise(job: Job) -> bool:
@@ -186,7 +189,7 @@ def offline_with_hub_ids(context: Context, **_: object) -> Iterator[Hit]:
     if not launched(job) or not remote(job) or job.volumes or not _bare_image(job):
         return
     if re.search(
-        r"hf\s+download|huggingface-cli\s+download|snapshot_download|gsutil|gcloud\s+storage|/gcs/|aws\s+s3",
+        r"hf\s+download|huggingface-cli\s+download|snapshot_download|gsutil|gcloud\s+storage|aws\s+s3|HF_HOME|local_files",
         code(job),
     ):
         return

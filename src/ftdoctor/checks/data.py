@@ -35,6 +35,7 @@ def loading_script(context: Context, **_: object) -> Iterator[Hit]:
                     dataset.id.place or dataset.place,
                     {"name": name, "version": version},
                     {"id": name, "datasets": version},
+                    summary="{name} is a loading script, and datasets {version} runs none.",
                 )
 
 
@@ -97,6 +98,7 @@ def chat_template_missing(context: Context, **_: object) -> Iterator[Hit]:
                 applied,
                 {"model": model, "data": "the code's apply_chat_template call"},
                 {"model": model},
+                summary="{model} is a base model without a chat template, and {data} needs one.",
             )
             return
         dataset = next(
@@ -114,6 +116,7 @@ def chat_template_missing(context: Context, **_: object) -> Iterator[Hit]:
             training.model.place if training.model else dataset.place,
             {"model": model, "data": str(get(dataset.id))},
             {"model": model, "dataset": str(get(dataset.id))},
+            summary="{model} is a base model without a chat template, and {data} needs one.",
         )
         return
 
@@ -159,6 +162,7 @@ def notebook_module(context: Context, **_: object) -> Iterator[Hit]:
                         node_place(script.source, node),
                         {"module": module, "where": where},
                         {"module": name},
+                        summary="{module} is imported, and exists only in {where}.",
                     )
                     return
 
@@ -346,6 +350,9 @@ def colab_secret(context: Context, **_: object) -> Iterator[Hit]:
         match = re.search(r"^[^#\n]*?(userdata\.get\()", script.source.text, re.M)
         if match and "google.colab" in script.source.text and "try:" not in script.source.text:
             yield Hit(
-                script.source.span(match.start(1), match.end(1)), {}, {"call": "userdata.get"}
+                script.source.span(match.start(1), match.end(1)),
+                {},
+                {"call": "userdata.get"},
+                summary="userdata.get in a job: Colab's secrets cannot be read here.",
             )
             return

@@ -65,6 +65,7 @@ def flavor_unknown(context: Context, **_: object) -> Iterator[Hit]:
         {"given": name, "suggested": right or choice},
         edits,
         severity=severity,
+        summary="HF Jobs has no flavor {name}; use {right}.",
     )
 
 
@@ -83,7 +84,12 @@ def no_timeout(context: Context, **_: object) -> Iterator[Hit]:
         and ".train(" not in code(job)
     ):
         return
-    yield Hit(job.place, {}, {"default": "30 minutes"})
+    yield Hit(
+        job.place,
+        {},
+        {"default": "30 minutes"},
+        summary="No timeout: HF Jobs stops this training after 30 minutes.",
+    )
 
 
 def _trains(job: Job) -> bool:

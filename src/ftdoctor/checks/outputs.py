@@ -27,6 +27,10 @@ _CARRIES = re.compile(
 )
 
 
+#: Written out, and not done.
+_OFF = re.compile(r"(?:push_to_hub|hub_model_id)[\"']?\s*[=:]\s*(?:False|None|false|no)\b")
+
+
 def _kept(job: Job, training: Training) -> bool:
     """Whether anything read may carry the results out."""
     if argument(training, "push_to_hub") is True or training.pushes:
@@ -34,7 +38,7 @@ def _kept(job: Job, training: Training) -> bool:
     flag = training.arguments.get("push_to_hub")
     if flag is not None and not flag.known:
         return True
-    if job.volumes or _CARRIES.search(code(job)):
+    if job.volumes or _CARRIES.search(_OFF.sub("", code(job))):
         return True
     texts = [get(v) or v.raw for pool in job.pools for v in pool.env.values()]
     return any(re.search(r"gs://|/gcs/|s3://|hf://", text or "") for text in texts)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftdoctor.checks.context import Context
-    from ftdoctor.job.model import Job
+    from ftdoctor.job.model import Job, Training
     from ftdoctor.job.value import Value
 
 _HF_TRAINERS = frozenset(("sft", "dpo", "grpo", "reward", "kto", "trainer"))
@@ -31,6 +31,8 @@ _HF_TRAINERS = frozenset(("sft", "dpo", "grpo", "reward", "kto", "trainer"))
 def _word(value: Value[object] | None) -> str | None:
     """Return an enum-like argument in lower case: "steps" for IntervalStrategy.STEPS."""
     text = get(value)
+    if text is False:
+        return "no"  # `no` of a command line or of YAML
     return str(text).rsplit(".", 1)[-1].lower() if text is not None else None
 
 
@@ -60,7 +62,12 @@ def best_model_mismatch(context: Context, **_: object) -> Iterator[Hit]:
             values = {
                 "wrong": f"the evaluation strategy is '{eval_word}' and the save strategy '{save_word}'"
             }
-            yield Hit(place, values, {"eval_strategy": eval_word, "save_strategy": save_word})
+            yield Hit(
+                place,
+                values,
+                {"eval_strategy": eval_word, "save_strategy": save_word},
+                summary="load_best_model_at_end cannot work: {wrong}.",
+            )
             continue
         steps, saves = argument(training, "eval_steps"), argument(training, "save_steps")
         if (
@@ -79,7 +86,12 @@ def best_model_mismatch(context: Context, **_: object) -> Iterator[Hit]:
         saves = saves if saves is not None else 500
         if isinstance(steps, int) and isinstance(saves, int) and steps > 0 and saves % steps:
             values = {"wrong": f"save_steps ({saves}) is no multiple of eval_steps ({steps})"}
-            yield Hit(place, values, {"eval_steps": steps, "save_steps": saves})
+            yield Hit(
+                place,
+                values,
+                {"eval_steps": steps, "save_steps": saves},
+                summary="load_best_model_at_end cannot work: {wrong}.",
+            )
 
 
 def eval_data_missing(context: Context, **_: object) -> Iterator[Hit]:
@@ -110,7 +122,12 @@ def eval_data_missing(context: Context, **_: object) -> Iterator[Hit]:
             r"trainer\.eval_dataset|eval_dataset\s*=|\*\*\w+|eval_data", code(context.job)
         ):
             continue
-        yield Hit(value.place or context.job.place, {"strategy": word}, {"eval_strategy": word})
+        yield Hit(
+            value.place or context.job.place,
+            {"strategy": word},
+            {"eval_strategy": word},
+            summary="The evaluation strategy is '{strategy}', and the trainer gets no eval_dataset.",
+        )
 
 
 def grpo_groups(context: Context, **_: object) -> Iterator[Hit]:
@@ -154,6 +171,7 @@ def grpo_groups(context: Context, **_: object) -> Iterator[Hit]:
                 value.place if value is not None and value.place else job.place,
                 {"batch": batch, "generations": numbers["num_generations"]},
                 {**numbers, "processes": world},
+                summary="A batch of {batch} completions is no multiple of num_generations ({generations}).",
             )
 
 
@@ -178,30 +196,7 @@ def quantized_without_adapter(context: Context, **_: object) -> Iterator[Hit]:
             or training.open
         ):
             continue
-        if training.written_as == "trl-cli":
-            if argument(training, "use_peft") is True or (
-                training.arguments.get("use_peft") is not None
-                and argument(training, "use_peft") is None
-            ):
-                continue
-            if not any(
-                argument(training, name) is True for name in ("load_in_4bit", "load_in_8bit")
-            ):
-                continue
-            flag = training.arguments.get("load_in_4bit") or training.arguments.get("load_in_8bit")
-            yield Hit(
-                flag.place if flag is not None and flag.place else job.place,
-                {},
-                {"use_peft": False},
-            )
-            continue
-        if training.trainer is None or not training.trainer_kwargs:
-            continue
-        if re.search(
-            r"peft|lora|adapter|unsloth|add_adapter|bnb_4bit_quant_storage|Mxfp4|torchao|qat",
-            code(job),
-            re.I,
-        ):
+        if training.written_as != "trl-cli" and not _plain_trainer(training, code(job)):
             continue
         if not any(
             get(training.quantization.get(name)) is True
@@ -211,7 +206,21 @@ def quantized_without_adapter(context: Context, **_: object) -> Iterator[Hit]:
         flag = training.quantization.get("load_in_4bit") or training.quantization.get(
             "load_in_8bit"
         )
-        yield Hit(flag.place if flag is not None and flag.place else job.place, {}, {"lora": None})
+        yield Hit(
+            flag.place if flag is not None and flag.place else job.place,
+            {},
+            {"lora": None},
+            summary="A quantised model is trained without an adapter.",
+        )
+
+
+def _plain_trainer(training: Training, text: str) -> bool:
+    """Whether a script hands its model to a Trainer without anything that could add an adapter."""
+    if training.trainer is None or not training.trainer_kwargs:
+        return False
+    return not re.search(
+        r"peft|lora|adapter|unsloth|bnb_4bit_quant_storage|Mxfp4|torchao|\bqat\b", text, re.I
+    )
 
 
 def half_weights(context: Context, **_: object) -> Iterator[Hit]:
@@ -244,6 +253,7 @@ def half_weights(context: Context, **_: object) -> Iterator[Hit]:
             value.place or job.place,
             {"dtype": dtype, "message": message},
             {"fp16": True, "dtype": dtype},
+            summary="fp16=True with {dtype} weights that are trained: {message}",
         )
 
 
@@ -266,6 +276,7 @@ def device_map_distributed(context: Context, **_: object) -> Iterator[Hit]:
                 value.place or job.place,
                 {"device_map": str(get(value))},
                 {"device_map": str(get(value))},
+                summary="device_map={device_map} under a launcher of several processes.",
             )
 
 
@@ -292,6 +303,7 @@ def zero3_device_map(context: Context, **_: object) -> Iterator[Hit]:
                 value.place or job.place,
                 {"device_map": str(get(value))},
                 {"device_map": str(get(value))},
+                summary="device_map={device_map} with DeepSpeed ZeRO-3.",
             )
 
 
@@ -341,7 +353,10 @@ def adapter_not_trainable(context: Context, **_: object) -> Iterator[Hit]:
             for name in names:
                 if name in frozen:
                     yield Hit(
-                        node_place(script.source, frozen[name]), {"name": name}, {"model": name}
+                        node_place(script.source, frozen[name]),
+                        {"name": name},
+                        {"model": name},
+                        summary="The adapter in {name} is loaded for inference: none of its weights requires a gradient.",
                     )
                     return
 

@@ -40,9 +40,7 @@ def hidden_failure(context: Context, **_: object) -> Iterator[Hit]:
         return
     last = training[-1]
     step = steps[last]
-    if _pipefail(steps, last):
-        pass
-    elif step.joined == "|" and last + 1 < len(steps):
+    if not step.pipefail and step.joined == "|" and last + 1 < len(steps):
         follower = program(steps[last + 1])
         if follower in ("tee", "tail", "head", "grep", "cat", "ts", "sed", "awk"):
             values = {
@@ -73,12 +71,6 @@ def hidden_failure(context: Context, **_: object) -> Iterator[Hit]:
     if _substantial(after):
         values = {"how": f"the exit code is that of '{_short(after[-1])}'", "mend": "set -e"}
         yield Hit(step.place, values, {"joined": repr(step.joined), "last": _short(after[-1])})
-
-
-def _pipefail(steps: list[Step], index: int) -> bool:
-    return any(program(s) == "set" and "pipefail" in words(s) for s in steps[:index]) or any(
-        "pipefail" in step_text(s) for s in steps[: index + 1]
-    )
 
 
 def _keeps_status(step: Step) -> bool:
@@ -140,6 +132,7 @@ def command_not_executable(context: Context, **_: object) -> Iterator[Hit]:
                 pool.command[0].place or pool.place,
                 {"wrong": wrong, "right": right},
                 {"command": first},
+                summary="The container's command cannot start: {wrong}.",
             )
 
 
@@ -259,7 +252,10 @@ def more_ranks_than_gpus(context: Context, **_: object) -> Iterator[Hit]:
             )
             values = {"ranks": int(per_machine), "gpus": gpus}
             yield Hit(
-                value.place if value is not None and value.place else step.place, values, values
+                value.place if value is not None and value.place else step.place,
+                values,
+                values,
+                summary="{ranks} processes are started on a machine with {gpus} GPU(s).",
             )
             return
 

@@ -213,7 +213,12 @@ def miswritten(context: Context, **_: object) -> Iterator[Hit]:
             continue
         if wrong == "blank" and use.name not in TOKEN_NAMES:
             continue
-        yield Hit(use.place, {"name": use.name, "wrong": wrong}, {"name": use.name, "wrong": wrong})
+        yield Hit(
+            use.place,
+            {"name": use.name, "wrong": wrong},
+            {"name": use.name, "wrong": wrong},
+            summary="{name} is {wrong}.",
+        )
 
 
 #: Names that people give the token and that no library reads (huggingface_hub 2.4.0
@@ -306,7 +311,12 @@ def missing_for_push(context: Context, **_: object) -> Iterator[Hit | Unsure]:
             return
         if _unread_given(job):
             return  # told by the rule on names that no library reads
-        yield Hit(place or job.place, {}, {"push_to_hub": True})
+        yield Hit(
+            place or job.place,
+            {},
+            {"push_to_hub": True},
+            summary="The job pushes to the Hub and no token reaches its container.",
+        )
         return
 
 

@@ -75,7 +75,14 @@ def key_missing(context: Context, tracker: str = "wandb", **_: object) -> Iterat
     if place is not None and place.end_line:
         edits["none"] = Edit("Report to nothing", (TextEdit(place, "\0none\0"),))
     values = {"tracker": tracker, "key": names[0]}
-    yield Hit(place or job.place, values, values, edits, severity=severity)
+    yield Hit(
+        place or job.place,
+        values,
+        values,
+        edits,
+        severity=severity,
+        summary="The training reports to {tracker}, and {key} does not reach the container.",
+    )
 
 
 def _asked(job: Job, tracker: str) -> tuple[Place | None, bool]:
@@ -157,6 +164,7 @@ def login_prompt(context: Context, **_: object) -> Iterator[Hit]:
                 severity="warning"
                 if env_open(job) or (name == "notebook_login" and has_token(job))
                 else None,
+                summary="{call} in a container without a token: {what}.",
             )
             return
 
@@ -257,6 +265,9 @@ def terminal_input(context: Context, **_: object) -> Iterator[Hit]:
                     from ftdoctor.checks.token_uses import node_place
 
                     yield Hit(
-                        node_place(script.source, call), {"call": f"{called}()"}, {"call": called}
+                        node_place(script.source, call),
+                        {"call": f"{called}()"},
+                        {"call": called},
+                        summary="{call} in a job: there is no terminal to answer from.",
                     )
                     return

@@ -319,5 +319,8 @@ def project_id(context: Context, **_: object) -> Iterator[Hit]:
         return
     if " " in text or re.search(r"[A-Z]", text):
         yield Hit(
-            job.project.place if job.project else job.place, {"project": text}, {"project": text}
+            job.project.place if job.project else job.place,
+            {"project": text},
+            {"project": text},
+            summary="'{project}' is no project id; ids have no capitals and no spaces.",
         )

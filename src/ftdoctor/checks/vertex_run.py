@@ -77,11 +77,12 @@ def spot_without_checkpoint(context: Context, **_: object) -> Iterator[Hit]:
     place = job.strategy.place if job.strategy else job.place
     for training in job.trainings:
         value = training.arguments.get("save_strategy")
-        if value is not None and str(get(value)).rsplit(".", 1)[-1].lower() == "no":
+        if value is not None and str(get(value)).rsplit(".", 1)[-1].lower() in ("no", "false"):
             yield Hit(
                 value.place or place,
                 {"why": "save_strategy is 'no', so no checkpoint is written"},
                 {"save_strategy": "no"},
+                summary="A SPOT job with nothing to continue from: {why}.",
             )
             return
         saved = training.arguments.get("output_dir")
@@ -103,6 +104,7 @@ def spot_without_checkpoint(context: Context, **_: object) -> Iterator[Hit]:
                 saved.place or place,
                 {"why": f"checkpoints go to {folder}, a disk that is lost with the machine"},
                 {"output_dir": folder},
+                summary="A SPOT job with nothing to continue from: {why}.",
             )
             return
 
@@ -184,7 +186,12 @@ def default_agent(context: Context, **_: object) -> Iterator[Hit]:
             match = re.search(rf"^[^#\n]*?({pattern})", script.source.text, re.M)
             if match:
                 place = script.source.span(match.start(1), match.end(1))
-                yield Hit(place, {"service": what}, {"call": match[1]})
+                yield Hit(
+                    place,
+                    {"service": what},
+                    {"call": match[1]},
+                    summary="The code calls {service} with the default service agent, whose token may not reach it.",
+                )
                 return
 
 
@@ -210,6 +217,7 @@ def peered_network(context: Context, **_: object) -> Iterator[Hit]:
             job.network.place or job.place,
             {"model": model},
             {"network": job.network.raw or job.network.value},
+            summary="The job is peered with a network and downloads {model} from the Hub: a perimeter may block that.",
         )
 
 

@@ -114,7 +114,12 @@ def accelerator_pair(context: Context, **_: object) -> Iterator[Hit]:
                 "lacking": "accelerator count",
                 "machine": machine,
             }
-            yield Hit((count.place if count else None) or kind.place or pool.place, values, values)
+            yield Hit(
+                (count.place if count else None) or kind.place or pool.place,
+                values,
+                values,
+                summary="The {given} is given without the {lacking}.",
+            )
         elif count is not None and kind is None and (get(count) or 0) > 0:
             fits = list(_machines().get(machine, {}))
             values = {
@@ -126,6 +131,7 @@ def accelerator_pair(context: Context, **_: object) -> Iterator[Hit]:
                 count.place or pool.place,
                 {**values, "right": fits[0] if len(fits) == 1 else ""},
                 values,
+                summary="The {given} is given without the {lacking}.",
             )
 
 
@@ -219,7 +225,12 @@ def machine_type_unknown(context: Context, **_: object) -> Iterator[Hit]:
 
             near = get_close_matches(machine, list(_machines()), n=1)
             values = {"machine": machine, "near": near[0] if near else "a type of the table"}
-            yield Hit(pool.machine_type.place if pool.machine_type else pool.place, values, values)
+            yield Hit(
+                pool.machine_type.place if pool.machine_type else pool.place,
+                values,
+                values,
+                summary="There is no machine type {machine}; did you mean {near}?",
+            )
 
 
 #: Accelerators as the table of regions calls them.
@@ -311,7 +322,13 @@ def arm_host(context: Context, **_: object) -> Iterator[Hit]:
         x86 = bool(re.search(r"deeplearning-platform-release|vertex-ai/training|amd64|x86", image))
         severity: Severity | None = None if x86 else "note"
         values = {"machine": machine, "image": image or "the image"}
-        yield Hit(pool.image.place if pool.image else pool.place, values, values, severity=severity)
+        yield Hit(
+            pool.image.place if pool.image else pool.place,
+            values,
+            values,
+            severity=severity,
+            summary="{machine} has an Arm host; {image} must be built for arm64.",
+        )
 
 
 #: bootDiskSizeGb in GB. https://cloud.google.com/vertex-ai/docs/reference/rest/v1/DiskSpec

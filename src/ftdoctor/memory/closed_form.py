@@ -136,6 +136,9 @@ class _Moment:
         self.family = family
         self.half = 2 if settings.autocast else 0
         self.item = settings.stream_bytes
+        if settings.method == "qlora" and self.half and family.norm == "layer":
+            # LayerNorm gives float32 under autocast and packed layers return what they get.
+            self.item = 4
 
     def static_parts(self, hopper: bool) -> dict[str, int]:
         """What stays through the step, after sharding."""
@@ -159,6 +162,8 @@ class _Moment:
         out = [("forward and loss", self._loss_phase())]
         out += self._layer_phases()
         out.append(("optimizer step", self._step_phase()))
+        if self.s.method == "full":
+            out.append(("backward of the embedding", self._embedding_phase()))
         return out
 
     def _grads(self, share: float) -> int:
@@ -167,12 +172,43 @@ class _Moment:
         total = sum(g.params * g.item for g in static.trained(self.s))
         return int(sharding.gradients(total, self.s) * share)
 
+    def _grads_before(self, layer: Layer) -> int:
+        """Gradients that exist when the backward pass comes to the first layer."""
+        s = self.s
+        total = self._grads(1.0)
+        if s.method != "full" or not total:
+            return total
+        later = sum(w.n_in * w.n_out for w in layer.weights.values())
+        if not s.shape.tied:
+            later += s.shape.counts.get("embedding_text", 0)
+        later = int(sharding.gradients(later * DTYPE_BYTES[s.dtype], s))
+        return max(0, total - later)
+
     def _step_phase(self) -> dict[str, int]:
         _, temporary = static.optimizer_bytes(self.s)
         return {
             "gradients": self._grads(1.0),
             "optimizer_temporaries": sharding.states(temporary, self.s),
+            "logits_and_loss": self._kept(),
         }
+
+    def _embedding_phase(self) -> dict[str, int]:
+        """The dense gradient of the embedding, beside that of a tied head."""
+        s = self.s
+        table = s.shape.vocab * s.shape.hidden * DTYPE_BYTES[s.dtype]
+        return {
+            "gradients": self._grads(1.0),
+            "temporaries": (table if s.shape.tied else 0) + s.tokens * s.shape.hidden * self.item,
+            "logits_and_loss": self._kept(),
+        }
+
+    def _kept(self) -> int:
+        """Logits that a hand-written loop holds until its next forward pass."""
+        s = self.s
+        if not s.keeps_outputs or s.loss != "nll":
+            return 0
+        item = self.half or (4 if s.kbit_prepare else DTYPE_BYTES[s.dtype])
+        return s.tokens * s.shape.vocab * item
 
     def _kinds(self) -> list[tuple[Layer, int]]:
         """Return the kinds of layers with their numbers, the most frequent first."""
@@ -198,7 +234,9 @@ class _Moment:
         weights = {
             name: self._weight(name, size) for name, size in _sizes(self.family, s.shape).items()
         }
-        attention = s.attention
+        attention: str = s.attention
+        if attention == "sdpa" and self.family.eager_only:
+            attention = "eager"
         if attention == "sdpa":
             attention = self._sdpa(mask)
         return Layer(
@@ -210,7 +248,7 @@ class _Moment:
             kv_heads=shape.kv_heads,
             head_dim=shape.head_dim,
             weights=weights,
-            norm_item=item,
+            norm_item=4 if s.norms_float32 else item,
             norm_trains=s.method == "full",
             half=self.half,
             compute=2,
@@ -279,11 +317,12 @@ class _Moment:
             tape, own = backward_of(layer, self.item, checkpoint=s.gradient_checkpointing)
             transient = dict(tape.meter.peak_parts)
             saved = transient.pop("saved_activations", 0) + waiting - own + masks
+            transient["logits_and_loss"] = self._kept()
             early = {**transient, "saved_activations": max(0, saved)}
             out.append(("backward of the last layer", early))
             if s.method == "full" or s.modules_to_save:
                 late = {**transient, "saved_activations": own + masks}
-                late["gradients"] = late.get("gradients", 0) + self._grads(1.0)
+                late["gradients"] = late.get("gradients", 0) + self._grads_before(layer)
                 out.append(("backward of the first layer", late))
         return out
 

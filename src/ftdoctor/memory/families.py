@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Family:
     """The build of one decoder layer."""
 
-    #: "llama": RMSNorm, "gemma": RMSNorm scaled in float32, "layer": torch's LayerNorm kernel,
-    #: "cohere": LayerNorm written out.
-    norm: Literal["llama", "gemma", "layer", "cohere"] = "llama"
+    #: "llama": RMSNorm, "gemma": RMSNorm scaled in float32, "layer": torch's LayerNorm kernel
+    #: (float32 under autocast), "layer_half": the same kept in 16 bits, "cohere": written out.
+    norm: Literal["llama", "gemma", "layer", "layer_half", "cohere"] = "llama"
     #: Where norms stand: before, before and after ("sandwich"), after, or attention and MLP side
     #: by side ("parallel").
     block: Literal["pre", "sandwich", "post", "parallel"] = "pre"
@@ -31,6 +31,14 @@ class Family:
     #: Names of the projections, in the order q, k, v, o (or qkv, o) and gate, up, down.
     attention_names: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
     mlp_names: tuple[str, ...] = ("gate_proj", "up_proj", "down_proj")
+    #: "fused": one kernel that saves its input; "gelu_new": the tanh form in separate operators.
+    activation: Literal["fused", "gelu_new"] = "fused"
+    #: Both branches end in dropout (0.1 in the published configurations).
+    residual_dropout: bool = False
+    #: transformers refuses sdpa for this type and takes eager attention.
+    eager_only: bool = False
+    #: Attention scores go through tanh (Gemma 2).
+    attention_softcap: bool = False
     #: The residual branch is multiplied by a number (Granite).
     residual_scale: bool = False
     #: The logits are divided or capped: number of extra tensors of their size kept and taken.
@@ -57,14 +65,20 @@ FAMILIES: Mapping[str, Family] = {
     "internlm2 (remote code)": LLAMA,
     "internlm3": LLAMA,
     "smollm3": LLAMA,
-    "seed_oss": LLAMA,
+    "seed_oss": Family(residual_dropout=True),
     "ernie4_5": LLAMA,
     "arcee": Family(gated=False, mlp_names=("up_proj", "down_proj")),
     "idefics3": LLAMA,
     "qwen3": Family(qk_norm=True),
     "qwen3_vl": Family(qk_norm=True),
     "gemma": Family(norm="gemma"),
-    "gemma2": Family(norm="gemma", block="sandwich", logit_softcap=True),
+    "gemma2": Family(
+        norm="gemma",
+        block="sandwich",
+        logit_softcap=True,
+        eager_only=True,
+        attention_softcap=True,
+    ),
     "gemma3_text": Family(norm="gemma", block="sandwich", qk_norm=True),
     "gemma3": Family(norm="gemma", block="sandwich", qk_norm=True),
     "gemma4": Family(norm="gemma", block="sandwich", qk_norm=True, logit_softcap=True, exact=False),
@@ -85,12 +99,15 @@ FAMILIES: Mapping[str, Family] = {
     "olmo2": Family(norm="gemma", block="post", qk_norm=True),
     "olmo3": Family(norm="gemma", block="post", qk_norm=True),
     "exaone4": Family(block="post", qk_norm=True),
-    "apertus": Family(gated=False, qk_norm=True, mlp_names=("up_proj", "down_proj")),
+    # xIELU is written out in Python where its kernel is not installed.
+    "apertus": Family(gated=False, qk_norm=True, mlp_names=("up_proj", "down_proj"), exact=False),
     "cohere": Family(norm="cohere", block="parallel", logit_scale=True),
     "cohere2": Family(norm="cohere", block="parallel", logit_scale=True),
     "starcoder2": Family(norm="layer", gated=False, mlp_names=("c_fc", "c_proj")),
     "stablelm": Family(norm="layer", rotary=0.25),
-    "nemotron": Family(norm="layer", gated=False, mlp_names=("up_proj", "down_proj"), rotary=0.5),
+    "nemotron": Family(
+        norm="layer_half", gated=False, mlp_names=("up_proj", "down_proj"), rotary=0.5
+    ),
     "phi": Family(
         norm="layer",
         block="parallel",
@@ -98,6 +115,7 @@ FAMILIES: Mapping[str, Family] = {
         attention_names=("q_proj", "k_proj", "v_proj", "dense"),
         mlp_names=("fc1", "fc2"),
         rotary=0.4,
+        activation="gelu_new",
     ),
     "gpt_neox": Family(
         norm="layer",
@@ -115,6 +133,7 @@ FAMILIES: Mapping[str, Family] = {
         fused_qkv=True,
         attention_names=("query_key_value", "dense"),
         mlp_names=("dense_h_to_4h", "dense_4h_to_h"),
+        exact=False,
     ),
     "gpt2": Family(
         norm="layer",
@@ -123,6 +142,9 @@ FAMILIES: Mapping[str, Family] = {
         attention_names=("c_attn", "c_proj"),
         mlp_names=("c_fc", "c_proj"),
         rotary=0.0,
+        activation="gelu_new",
+        residual_dropout=True,
+        exact=False,
     ),
     "opt": Family(
         norm="layer",
@@ -130,12 +152,13 @@ FAMILIES: Mapping[str, Family] = {
         attention_names=("q_proj", "k_proj", "v_proj", "out_proj"),
         mlp_names=("fc1", "fc2"),
         rotary=0.0,
+        residual_dropout=True,
     ),
     "mixtral": Family(exact=False),
     "qwen3_moe": Family(qk_norm=True, exact=False),
     "qwen3_vl_moe": Family(qk_norm=True, exact=False),
     "phimoe": Family(norm="layer", exact=False),
-    "gpt_oss": Family(exact=False),
+    "gpt_oss": Family(eager_only=True, exact=False),
     "llama4": Family(exact=False),
     "qwen3_next": Family(norm="gemma", qk_norm=True, exact=False),
     "qwen3_5": Family(norm="gemma", qk_norm=True, exact=False),

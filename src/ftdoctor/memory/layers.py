@@ -55,8 +55,7 @@ class Layer:
         del first
         if block in {"sandwich", "post"}:
             out = self._norm(t, out)
-        if self.family.residual_scale:
-            out = ops.scale(t, out)
+        out = self._branch_end(t, out)
         x = ops.add(t, x, out)
         del out
         second = x if block == "post" else self._norm(t, x)
@@ -64,9 +63,12 @@ class Layer:
         del second
         if block in {"sandwich", "post"}:
             out = self._norm(t, out)
+        return ops.add(t, x, self._branch_end(t, out))
+
+    def _branch_end(self, t: Tape, out: Var) -> Var:
         if self.family.residual_scale:
-            out = ops.scale(t, out)
-        return ops.add(t, x, out)
+            return ops.scale(t, out)
+        return ops.drop(t, out) if self.family.residual_dropout else out
 
     def _parallel(self, t: Tape, x: Var) -> Var:
         normed = self._norm(t, x)
@@ -110,7 +112,8 @@ class Layer:
         names = self.family.mlp_names
         if not self.family.gated:
             inner = self._linear(t, x, names[0])
-            inner = ops.activation(t, inner)
+            act = ops.gelu_new if self.family.activation == "gelu_new" else ops.activation
+            inner = act(t, inner)
             return self._linear(t, inner, names[1])
         if self.family.fused_gate_up:
             both = self._linear(t, x, names[0])
@@ -130,8 +133,8 @@ class Layer:
 
 def norm(t: Tape, x: Var, width: int, kind: str, trains: bool, item: int, half: int) -> Var:
     """Any of the four norms."""
-    if kind == "layer":
-        return ops.layer_norm(t, x, width, trains, half)
+    if kind.startswith("layer"):
+        return ops.layer_norm(t, x, width, trains, half if kind == "layer" else 0)
     return ops.rms_norm(t, x, width, "llama" if kind == "llama" else "gemma", trains, item)
 
 
@@ -208,6 +211,14 @@ def _written_out(t: Tape, q: Var, k: Var, v: Var, layer: Layer) -> Var:
         scores = matmul(t, q, k, square)
         if eager:
             scores = ops.scale(t, scores)
+        if layer.family.attention_softcap:
+            capped = ops.scale(t, scores)
+            del scores
+            tanh = Var(t.new(square, item), square, item)
+            t.record(tanh, (capped.node,), lambda g: (t.new(square, item),), tanh.buf)
+            del capped
+            scores = ops.scale(t, tanh)
+            del tanh
         bias = t.new(layer.seq * layer.seq * (layer.rows if layer.mask else 1), item)
         masked = (
             t.record(Var(t.new(square, item), square, item), (scores.node,), lambda g: (g,))
@@ -237,17 +248,14 @@ def matmul(t: Tape, a: Var, b: Var, n: float) -> Var:
 
 
 def softmax(t: Tape, x: Var, n: float, item: int, *, safe: bool) -> Var:
-    """softmax in float32; the math kernel's safe form keeps a mask beside the result."""
+    """softmax in float32; the math kernel's safe form takes a copy and a mask for a moment."""
     out = Var(t.new(n, 4), n, 4)
-    flags = t.new(n, 1) if safe else None
+    spare = (t.new(n, 4), t.new(n, 1)) if safe else None
+    del spare
 
     def back(g: Buf) -> Sequence[Buf | None]:
         gx = t.new(n, 4)
         return (gx if item == 4 else t.new(n, item),)
 
     out = t.record(out, (x.node,), back, out.buf)
-    del flags
-    if safe:
-        safe_out = Var(t.new(n, 4), n, 4)
-        out = t.record(safe_out, (out.node,), lambda g: (t.new(n, 4),))
     return ops.cast(t, out, item)

@@ -33,7 +33,8 @@ def run(s: TrainingSettings, family: Family, half: int, item: int) -> Meter:
     t.nodes.append(root)
     x.node = root
     weight_item = 4 if s.kbit_prepare else DTYPE_BYTES[s.dtype]
-    x = layers.norm(t, x, s.shape.hidden, family.norm, s.method == "full", weight_item, half)
+    norm_item = 4 if s.norms_float32 else weight_item
+    x = layers.norm(t, x, s.shape.hidden, family.norm, s.method == "full", norm_item, half)
     head_trains = s.method == "full" or "lm_head" in s.modules_to_save
     head = Weight(
         s.shape.hidden,
@@ -118,22 +119,19 @@ def _chunked(t: Tape, x: Var, head: Weight, half: int, *, wide: bool) -> None:
     size = head.n_in * head.n_out
     ordered = Var(t.new(n, item), n, item)
     t.record(ordered, (x.node,), lambda _g: (t.new(n, item),))
-    copies = []
-    if wide:
-        if head.item != 4:
-            copies.append(t.new(size, 4, "weight_casts"))
-        if half:
-            copies.append(t.new(size, half, "weight_casts"))
-    else:
-        target = half or item
-        if head.item != target:
-            copies.append(t.new(size, target, "weight_casts"))
-    logits = [t.new(rows * head.n_out, 4) for _ in range(4)]
-    del logits
-    gathered = [t.new(n, item), t.new(n, item)]
-    del gathered
-    if head.trainable:
-        gradients = [t.new(size, 4), t.new(size, 4)]
-        del gradients
-    del copies, ordered
+    gathered = (t.new(n, item), t.new(n, item))
+    target = half or (4 if wide else item)
+    first = size * 4 if wide and head.item != 4 else 0
+    second = size * target if target != (4 if first else head.item) else 0
+    chunk = rows * head.n_out * 4
+    # Forwards: the copies of the head with the logits, then logits, log-softmax, its exponential
+    # and their product. Backwards: the copy that is saved, log-softmax and two gradients.
+    with_copies = t.new(first + second + chunk * target / 4, 1, "weight_casts")
+    del with_copies
+    forwards = t.new(4 * chunk, 1)
+    del forwards
+    saved = t.new(second or first, 1, "weight_casts") if first or second else None
+    gradient = t.new(size, head.item, "gradients") if head.trainable else None
+    backwards = t.new(3 * chunk, 1)
+    del backwards, saved, gradient, gathered, ordered
     t.nodes.clear()

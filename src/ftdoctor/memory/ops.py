@@ -62,6 +62,18 @@ def activation(t: Tape, x: Var) -> Var:
     return t.record(out, (x.node,), lambda g: (t.new(n, item),), x.buf)
 
 
+def gelu_new(t: Tape, x: Var) -> Var:
+    """0.5 * x * (1 + tanh(c * (x + 0.044715 * x ** 3))), operator by operator."""
+    n, item = x.n, x.item
+    cube = t.record(Var(t.new(n, item), n, item), (x.node,), lambda g: (t.new(n, item),), x.buf)
+    inner = scale(t, add(t, x, scale(t, cube)))
+    del cube
+    tanh = Var(t.new(n, item), n, item)
+    t.record(tanh, (inner.node,), lambda g: (t.new(n, item),), tanh.buf)
+    del inner
+    return mul(t, scale(t, x), scale(t, tanh))
+
+
 @dataclass(frozen=True, slots=True)
 class Weight:
     """A linear layer: sizes, bytes of an element, and how it takes part."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftdoctor.errors import UsageError
+from ftdoctor.errors import MissingExtra, UsageError
 from ftdoctor.memory import gpus, resolve, shapes
 from ftdoctor.memory.advise import Change, advise
 from ftdoctor.memory.closed_form import Prediction, predict
@@ -16,6 +16,7 @@ from ftdoctor.memory.verdict import judge, largest_batch_size, largest_seq_len
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from ftdoctor.memory.gpus import Gpu
     from ftdoctor.memory.settings import TrainingSettings
@@ -67,7 +68,12 @@ def shape_of(options: Mapping[str, Any]) -> Shape:
     if path is not None:
         from ftdoctor.memory.from_config import shape_from_file
 
-        return shape_from_file(path)
+        try:
+            return shape_from_file(path)
+        except UsageError:
+            if not options.get("simulate"):
+                raise
+            return _built(path)
     model = options.get("model")
     if not model:
         raise UsageError("No model is given.", "Add --model HUB_ID or --model-config config.json.")
@@ -86,6 +92,18 @@ def shape_of(options: Mapping[str, Any]) -> Shape:
             f"{hint}Give its config.json with --model-config.",
         )
     return shape
+
+
+def _built(path: Path) -> Shape:
+    """Return the shape of any configuration that transformers can build."""
+    try:
+        from ftdoctor.memory.simulate.counting import shape_from_hub_config
+
+        return shape_from_hub_config(json.loads(path.read_text(encoding="utf-8")))
+    except ImportError as exc:
+        raise MissingExtra("simulate", "--simulate") from exc
+    except ValueError as exc:
+        raise UsageError(f"{path}: {exc}") from exc
 
 
 def settings_of(options: Mapping[str, Any]) -> tuple[TrainingSettings, tuple[str, ...]]:

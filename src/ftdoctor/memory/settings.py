@@ -90,7 +90,8 @@ class TrainingSettings:
     @property
     def stream_bytes(self) -> int:
         """Bytes of one element of the residual stream."""
-        return 4 if self.kbit_prepare or self.dtype == "float32" else 2
+        wide = self.kbit_prepare or self.norms_float32 or self.dtype == "float32"
+        return 4 if wide else 2
 
     def but(self, **changes: Any) -> TrainingSettings:
         """Return a copy with some fields changed."""

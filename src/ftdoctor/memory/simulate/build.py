@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from ftdoctor.memory.families import family_of
 from ftdoctor.memory.simulate import attention, quantized
+from ftdoctor.memory.simulate.counting import BUILT_LIKE
 
 if TYPE_CHECKING:
     from ftdoctor.memory.settings import TrainingSettings
+
+#: Types whose attention is a class of its own and takes no registered function.
+OWN_ATTENTION = frozenset(("falcon", "bloom"))
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -25,14 +30,17 @@ def base_model(settings: TrainingSettings) -> nn.Module:
 
     attention.register()
     shape = settings.shape
+    family = family_of(shape.model_type)
+    wanted = "eager" if family is not None and family.eager_only else settings.attention
+    names = {"sdpa": attention.NAME, "flash": f"{attention.NAME}_packed", "eager": "eager"}
+    if shape.model_type in OWN_ATTENTION:
+        names = {"sdpa": "sdpa", "flash": "sdpa", "eager": "eager"}
     try:
-        config = transformers.AutoConfig.for_model(shape.model_type, **shape.config)
+        config = transformers.AutoConfig.for_model(
+            BUILT_LIKE.get(shape.model_type, shape.model_type), **shape.config
+        )
         for part in (config, config.get_text_config()):
-            part._attn_implementation = {
-                "sdpa": attention.NAME,
-                "flash": f"{attention.NAME}_packed",
-                "eager": "eager",
-            }[settings.attention]
+            part._attn_implementation = names[wanted]
             part.use_cache = False
         with torch.device("meta"):
             model = getattr(transformers, shape.auto_class).from_config(config)

@@ -92,21 +92,20 @@ def chunked(
     rows = _gather(rows, order)
     flat = labels[:, 1:].reshape(-1)
 
-    def chunk(h: torch.Tensor, w: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def chunk(h: torch.Tensor, w: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
         if float32:
             logits = h.float() @ w.float().t()
         else:
             logits = (h @ w.to(h.dtype).t()).float()
         log_p = torch.log_softmax(logits.float(), dim=-1)
         loss = torch.nn.functional.nll_loss(log_p, y, reduction="sum")
-        with torch.no_grad():
-            entropy = (log_p.exp() * log_p).sum(dim=-1)
-            del entropy
-        return loss
+        correct = (logits.argmax(dim=-1) == y).sum().float()
+        entropy = -(log_p.exp() * log_p).sum(dim=-1).sum()
+        return loss, correct, entropy
 
     total = hidden.new_zeros((), dtype=torch.float32)
     for start in range(0, rows.shape[0], CHUNK):
-        part = checkpoint(
+        part, _, _ = checkpoint(
             chunk,
             rows[start : start + CHUNK],
             weight,

@@ -18,10 +18,10 @@ class Unpacked(torch.autograd.Function):
     """x @ W.T with W unpacked for the time of the product."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, packed: torch.Tensor, shape: tuple[int, int]) -> Any:
-        ctx.shape, ctx.save = shape, packed
+    def forward(ctx: Any, x: torch.Tensor, shape: tuple[int, int], bias: Any) -> Any:
+        ctx.shape = shape
         weight = x.new_empty(shape)
-        return torch.nn.functional.linear(x, weight)
+        return torch.nn.functional.linear(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, None, None]:
@@ -71,10 +71,8 @@ class PackedLinear(nn.Linear):
         """Cast to the compute dtype, multiply, cast back (nn/modules.py, Linear4bit.forward)."""
         kind = x.dtype
         shape = (self.out_features, self.in_features)
-        out = Unpacked.apply(x.to(self.compute), self.weight, shape)
-        if self.bias is not None:
-            out = out + self.bias.to(out.dtype)
-        return out.to(kind)
+        bias = None if self.bias is None else self.bias.to(self.compute)
+        return Unpacked.apply(x.to(self.compute), shape, bias).to(kind)
 
 
 def replace_linears(

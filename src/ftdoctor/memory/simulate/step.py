@@ -27,6 +27,8 @@ class Recording:
         self.groups = groups
         #: Number of events before the step: weights, adapters and optimizer states.
         self.loaded = loaded
+        #: Storages that hold gradients of parameters.
+        self.gradients: set[int] = set()
 
     @property
     def peak(self) -> int:
@@ -44,6 +46,19 @@ def _as_on_cuda(settings: TrainingSettings) -> Iterator[None]:
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(patch("torch.is_autocast_enabled", enabled))
+        plain = torch.nn.functional.layer_norm
+
+        def layer_norm(x: Any, *args: Any, **kwargs: Any) -> Any:
+            # In CUDA's autocast list of float32 operators, not in the CPU's.
+            if not real("cpu"):
+                return plain(x, *args, **kwargs)
+            wide = [a.float() if isinstance(a, torch.Tensor) else a for a in args]
+            wide_kw = {
+                k: a.float() if isinstance(a, torch.Tensor) else a for k, a in kwargs.items()
+            }
+            return plain(x.float(), *wide, **wide_kw)
+
+        stack.enter_context(patch("torch.nn.functional.layer_norm", layer_norm))
         masks = "transformers.masking_utils"
         skip = not settings.padding_mask
 
@@ -82,7 +97,7 @@ def loss_of(model: nn.Module, settings: TrainingSettings, batch: dict[str, Any])
     if settings.loss == "nll":
         with autocast:
             out = model(**batch)
-        if settings.autocast and out.logits.dtype != torch.float32:
+        if settings.autocast and settings.trainer != "loop" and out.logits.dtype != torch.float32:
             out.logits = out.logits.float()
         return out.loss, out
     with autocast:
@@ -136,6 +151,7 @@ def run(settings: TrainingSettings, peft_config: Any = None, *, shapes: bool = T
             tracker.mark("backward")
             loss.backward()
             tracker.mark("step")
+            gradients = {tracker.number_of(p.grad) for p in trainable if p.grad is not None}
             _clip(trainable)
             optimizer.step()
             del kept, loss
@@ -147,7 +163,9 @@ def run(settings: TrainingSettings, peft_config: Any = None, *, shapes: bool = T
         raise ValueError(
             f"{settings.shape.model_type!r} does not run without data: {first_line}"
         ) from exc
-    return Recording(tracker, groups, loaded)
+    recording = Recording(tracker, groups, loaded)
+    recording.gradients = gradients
+    return recording
 
 
 def _batch(settings: TrainingSettings) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Tracker(TorchDispatchMode):
         self.keep_shapes = False
         self.marks: list[tuple[str, int]] = []
         self._known: dict[int, Any] = {}
+        self._numbers: dict[int, int] = {}
         self._next = 0
 
     def mark(self, name: str) -> None:
@@ -61,6 +62,7 @@ class Tracker(TorchDispatchMode):
         self._known[key] = weakref.ref(
             storage, lambda _, k=key, n=number, s=size: self._gone(k, n, s)
         )
+        self._numbers[key] = number
         self.events.append((number, size, name))
         if self.keep_shapes:
             self.shapes[number] = (tuple(tensor.shape), tensor.dtype)
@@ -68,6 +70,21 @@ class Tracker(TorchDispatchMode):
         if self.live > self.peak:
             self.peak = self.live
             self.peak_at = len(self.events)
+
+    def number_of(self, tensor: torch.Tensor) -> int:
+        """Return the identifier of a tensor's storage, -1 when it was never seen."""
+        return self._numbers.get(tensor.untyped_storage()._cdata, -1)
+
+    def passing(self, nbytes: int) -> None:
+        """Count memory that an operator takes inside and gives back before it returns."""
+        size = rounded(nbytes)
+        number = self._next
+        self._next += 1
+        self.events.append((number, size, "inside"))
+        self.peak, self.peak_at = max(
+            (self.peak, self.peak_at), (self.live + size, len(self.events))
+        )
+        self.events.append((number, -size, ""))
 
     def _gone(self, key: int, number: int, size: int) -> None:
         self._known.pop(key, None)
@@ -84,6 +101,10 @@ class Tracker(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         if isinstance(out, torch.Tensor):
             self.watch(out, func.__name__)
+            if func.__name__ == "_safe_softmax.default":
+                # One operator here, several on the device: softmax, a mask, and `where` into a
+                # second tensor (aten/src/ATen/native/transformers/attention.cpp).
+                self.passing(out.numel() * (out.element_size() + 1))
         elif isinstance(out, (tuple, list)):
             for item in tree_iter(out):
                 if isinstance(item, torch.Tensor):

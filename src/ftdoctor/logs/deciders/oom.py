@@ -39,14 +39,14 @@ _OPTIMIZER = lazy(
     r"|\binit_state\b|\bget_state_buffer\b|\bfp32_partitioned_groups|\b_create_fp32_partitions\b"
 )
 _LOGITS = lazy(
-    r"\bcross_entropy|\bCrossEntropyLoss\b|\blog_softmax\b|\blm_head\b|\blogits\b|\blog_probs\b|\blogprobs\b"
+    r"cross_entropy|\bCrossEntropyLoss\b|\blog_softmax\b|\blm_head\b|\blogits\b|\blog_probs\b|\blogprobs\b"
     r"|\bfixed_cross_entropy\b|ForCausalLMLoss|\bentropy_from_logits\b|\bchunked_(?:ce|logprob)|\bfused_linear"
 )
 #: Frames that only pass the call on.
 _PASSED_ON = lazy(
     r"_call_impl|_wrapped_call_impl|torch/utils/_contextlib|operations\.py.*in forward|\bin wrapper\b|decorate_context"
 )
-_FRAME = lazy(r'File "|^\s*/\S+\.py in |^\s*(?:Cell|File) ')
+_FRAME = lazy(r'File "|^\s*/\S+\.py in |^\s*(?:Cell|File) |^\S+\.py", line \d+, in ')
 
 
 def decide(match: Match, run: Run) -> str | None:
@@ -56,6 +56,10 @@ def decide(match: Match, run: Run) -> str | None:
     numbers = read_numbers(message)
     _capture(match, numbers)
     frames = _frames(match.line, around)
+    if not frames:
+        # A notebook names the error first and shows its frames below.
+        below = [other for other in around if other.at > match.line.at]
+        frames = _frames_of(below)
     last = frames[-8:]
     missing = numbers.unaccounted
     capacity = numbers.capacity or 0.0
@@ -87,10 +91,13 @@ def _message(line: Line, around: list[Line]) -> str:
 
 def _frames(line: Line, around: list[Line]) -> list[str]:
     """Texts of the frames above the message, frame and source line joined."""
+    return _frames_of([other for other in around if other.at < line.at])
+
+
+def _frames_of(lines: list[Line]) -> list[str]:
+    """Texts of the frames in some lines, frame and source line joined."""
     frames: list[str] = []
-    for other in around:
-        if other.at >= line.at:
-            break
+    for other in lines:
         text = other.text
         if _FRAME.search(text):
             frames.append(text.strip())

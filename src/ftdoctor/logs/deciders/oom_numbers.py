@@ -66,18 +66,26 @@ def read_numbers(text: str) -> Oom:
     free = _find(r"of which SIZE is free", text)
     if free is None:
         free = _find(r"; SIZE free", text)
-    others = sum(
+    listed = [
         float(number) * _UNITS[unit]
         for number, unit in re.findall(rf"Process \d+ has {_SIZE} memory in use", text)
-    )
+    ]
+    own = _find(r"this process has SIZE memory in use", text)
+    if own is None and listed:
+        # In a container the driver knows this process by another number, so it is in the list.
+        held = (allocated or 0.0) + (unallocated or 0.0)
+        itself = min(listed, key=lambda size: abs(size - held))
+        if held and -0.1 * GIB <= itself - held <= 3 * GIB:
+            listed.remove(itself)
+            own = itself
     return Oom(
         tried=_find(r"[Tt]ried to allocate SIZE", text),
         capacity=capacity,
         free=free,
-        own=_find(r"this process has SIZE memory in use", text),
+        own=own,
         allocated=allocated,
         unallocated=unallocated,
-        others=others,
+        others=sum(listed),
     )
 
 

@@ -100,7 +100,7 @@ class _Remote(io.RawIOBase):
 
 def requires(release: Release) -> list[str]:
     """Return the Requires-Dist lines of a wheel that matter here, in canonical form."""
-    with zipfile.ZipFile(_Remote(release.url)) as wheel:  # type: ignore[arg-type]
+    with zipfile.ZipFile(_Remote(release.url)) as wheel:
         name = next(n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
         fields = email.parser.BytesParser().parsebytes(wheel.read(name), headersonly=True)
     kept = []

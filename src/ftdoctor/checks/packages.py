@@ -1,0 +1,294 @@
+"""Checks of what the code needs against what is installed.
+
+Each claims that something is missing, so each asks `present`, which says "not there" only when the
+environment is known whole or its image is known to lack the package.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ftdoctor.checks.installed import imported, present, setting, text, true, version
+from ftdoctor.job.pep440 import at_least
+from ftdoctor.job.releases import canonical
+from ftdoctor.job.surroundings import header_of
+from ftdoctor.job.value import get
+from ftdoctor.rulebook.model import Hit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.checks.context import Context
+    from ftdoctor.job.model import Job, Script
+    from ftdoctor.job.source import Place
+
+#: Module -> distribution, for modules that no other distribution provides under this name.
+MODULES = {
+    "PIL": "pillow",
+    "accelerate": "accelerate",
+    "bitsandbytes": "bitsandbytes",
+    "datasets": "datasets",
+    "deepspeed": "deepspeed",
+    "einops": "einops",
+    "evaluate": "evaluate",
+    "fire": "fire",
+    "flash_attn": "flash-attn",
+    "google.cloud.storage": "google-cloud-storage",
+    "gcsfs": "gcsfs",
+    "huggingface_hub": "huggingface-hub",
+    "hydra": "hydra-core",
+    "kernels": "kernels",
+    "liger_kernel": "liger-kernel",
+    "matplotlib": "matplotlib",
+    "mlflow": "mlflow",
+    "nltk": "nltk",
+    "numpy": "numpy",
+    "omegaconf": "omegaconf",
+    "openai": "openai",
+    "optimum": "optimum",
+    "pandas": "pandas",
+    "peft": "peft",
+    "polars": "polars",
+    "psutil": "psutil",
+    "requests": "requests",
+    "rich": "rich",
+    "rouge_score": "rouge-score",
+    "sacrebleu": "sacrebleu",
+    "scipy": "scipy",
+    "seaborn": "seaborn",
+    "sentence_transformers": "sentence-transformers",
+    "sentencepiece": "sentencepiece",
+    "sklearn": "scikit-learn",
+    "tensorboard": "tensorboard",
+    "tensorboardX": "tensorboardx",
+    "tiktoken": "tiktoken",
+    "timm": "timm",
+    "tokenizers": "tokenizers",
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "tqdm": "tqdm",
+    "trackio": "trackio",
+    "transformers": "transformers",
+    "trl": "trl",
+    "unsloth": "unsloth",
+    "vllm": "vllm",
+    "wandb": "wandb",
+    "yaml": "pyyaml",
+    "dotenv": "python-dotenv",
+}
+#: Modules whose absence other rules tell in better words.
+_OWN_RULE = frozenset({"bitsandbytes", "deepspeed", "flash_attn"})
+
+
+def _unconditional(script: Script) -> Iterator[tuple[str, ast.stmt]]:
+    """Yield modules that the script imports whatever happens: outside try, if and functions."""
+    tree = script.tree
+    if tree is None:
+        return
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module, node
+
+
+def _distribution(module: str) -> str:
+    for name in (module, ".".join(module.split(".")[:3]), module.split(".")[0]):
+        if name in MODULES:
+            return MODULES[name]
+    return ""
+
+
+def modules(context: Context) -> Iterator[Hit]:
+    """The script imports a package that is not in the environment that runs it."""
+    job = context.job
+    seen: set[str] = set()
+    for script in job.scripts:
+        if script.role not in ("training", "notebook"):
+            continue
+        for module, node in _unconditional(script):
+            package = _distribution(module)
+            if not package or module.split(".")[0] in _OWN_RULE or package in seen:
+                continue
+            if present(job, package) is not False:
+                continue
+            seen.add(package)
+            environment = job.environment
+            isolated = bool(environment and environment.isolated)
+            unread_header = bool(header_of(script.source.text)) and not isolated
+            why = (
+                "the header with its dependencies is read by `uv run` only, not by python"
+                if unread_header
+                else "nothing that is installed brings it along"
+            )
+            yield Hit(
+                script.source.place(node.lineno, node.col_offset + 1),
+                {"module": module, "package": package, "why": why},
+                summary=f"`{module}` is imported and {package} is not installed: {why}",
+            )
+
+
+def accelerate(context: Context) -> Iterator[Hit]:
+    """The Trainer needs accelerate, and nothing installs it."""
+    job = context.job
+    if present(job, "accelerate") is not False or present(job, "transformers") is not True:
+        return
+    training = job.training
+    if training is not None and training.trainer is not None:
+        yield Hit(training.trainer.place, {"trainer": text(training.trainer)})
+
+
+def deepspeed(context: Context) -> Iterator[Hit]:
+    """A DeepSpeed configuration is given, and DeepSpeed is not installed."""
+    job = context.job
+    if present(job, "deepspeed") is not False:
+        return
+    for training in job.trainings:
+        value = setting(training, "deepspeed")
+        if value is not None and value.known and value.value:
+            yield Hit(value.place, {"what": "deepspeed="})
+            return
+    place = imported(job, "deepspeed")
+    if place is not None and _imports_plainly(job, "deepspeed"):
+        yield Hit(place, {"what": "import deepspeed"})
+
+
+def _imports_plainly(job: Job, module: str) -> bool:
+    return any(
+        name.split(".")[0] == module
+        for script in job.scripts
+        if script.role in ("training", "notebook")
+        for name, _ in _unconditional(script)
+    )
+
+
+def vllm(context: Context) -> Iterator[Hit]:
+    """use_vllm=True, and vLLM is not installed."""
+    job = context.job
+    if present(job, "vllm") is not False:
+        return
+    for training in job.trainings:
+        value = training.arguments.get("use_vllm")
+        if value is not None and true(value):
+            yield Hit(value.place, {})
+            return
+
+
+#: Trackers that transformers looks for when `report_to` names them.
+_TRACKERS = {
+    "wandb": "wandb",
+    "trackio": "trackio",
+    "tensorboard": "tensorboard",
+    "mlflow": "mlflow",
+    "comet_ml": "comet-ml",
+    "swanlab": "swanlab",
+    "clearml": "clearml",
+    "codecarbon": "codecarbon",
+    "neptune": "neptune",
+}
+
+
+def tracker(context: Context) -> Iterator[Hit]:
+    """report_to names a tracker whose package is not installed: the callback raises."""
+    job = context.job
+    for training in job.trainings:
+        value = training.arguments.get("report_to")
+        found = get(value)
+        names = [found] if isinstance(found, str) else found if isinstance(found, list) else []
+        for name in names:
+            package = _TRACKERS.get(str(name))
+            if package is None or present(job, package) is not False:
+                continue
+            if name == "tensorboard" and present(job, "tensorboardx") is not False:
+                continue
+            place: Place | None = value.place if value is not None else None
+            yield Hit(place, {"tracker": str(name), "package": package})
+
+
+def pillow(context: Context) -> Iterator[Hit]:
+    """A vision-language checkpoint given to the trainer as a string, without Pillow."""
+    job = context.job
+    if present(job, "pillow") is not False:
+        return
+    trl = version(job, "trl")
+    for training in job.trainings:
+        model = text(training.model)
+        if (
+            not training.model_as_string
+            or not model
+            or "processing_class" in training.trainer_kwargs
+        ):
+            continue
+        # From 0.22 the trainer loads AutoProcessor for the string that it gets.
+        if not _is_vlm(model) or (trl and not at_least(trl, "0.22")):
+            continue
+        place = training.model.place if training.model else None
+        yield Hit(place, {"model": model})
+
+
+def _is_vlm(model: str) -> bool:
+    from ftdoctor.memory.shapes import find
+
+    shape = find(model)
+    return shape is not None and "ImageText" in shape.auto_class
+
+
+#: Classes of transformers 4 that read a sentencepiece file themselves.
+_SLOW = frozenset(
+    "LlamaTokenizer T5Tokenizer GemmaTokenizer XLMRobertaTokenizer MBartTokenizer AlbertTokenizer "
+    "DebertaV2Tokenizer".split()
+)
+
+
+def sentencepiece(context: Context) -> Iterator[Hit]:
+    """A slow tokenizer class of transformers 4 without sentencepiece."""
+    job = context.job
+    transformers = version(job, "transformers")
+    if present(job, "sentencepiece") is not False or not transformers:
+        return
+    if at_least(transformers, "5.0"):
+        return
+    for script in job.scripts:
+        for callee, places in script.calls.items():
+            name = next((part for part in callee.split(".") if part in _SLOW), "")
+            if name and callee.startswith("transformers.") and places:
+                yield Hit(places[0], {"tokenizer": name, "transformers": transformers})
+                return
+
+
+def hf_transfer(context: Context) -> Iterator[Hit]:
+    """HF_HUB_ENABLE_HF_TRANSFER=1, and the hf_transfer that it needs is not installed."""
+    job = context.job
+    hub = version(job, "huggingface-hub")
+    if not hub or at_least(hub, "1.0") or present(job, "hf-transfer") is not False:
+        return
+    for place in _transfer_settings(job):
+        yield Hit(place, {"hub": hub})
+        return
+
+
+def hf_transfer_ignored(context: Context) -> Iterator[Hit]:
+    """HF_HUB_ENABLE_HF_TRANSFER with a huggingface_hub that no longer reads it."""
+    job = context.job
+    hub = version(job, "huggingface-hub")
+    resolved = job.packages.get(canonical("huggingface-hub"))
+    if not hub or not at_least(hub, "1.0") or (resolved and resolved.reason):
+        return
+    for place in _transfer_settings(job):
+        yield Hit(place, {"hub": hub})
+        return
+
+
+def _transfer_settings(job: Job) -> Iterator[Place | None]:
+    name = "HF_HUB_ENABLE_HF_TRANSFER"
+    for pool in job.pools:
+        if name in pool.env and true(pool.env[name]):
+            yield pool.env[name].place or pool.env_places.get(name)
+    for step in job.steps:
+        if name in step.assignments and true(step.assignments[name]):
+            yield step.assignments[name].place or step.place
+    for script in job.scripts:
+        if script.role != "submit" and name in script.env_set and true(script.env_set[name]):
+            yield script.env_set[name].place

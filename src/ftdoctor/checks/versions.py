@@ -1,0 +1,321 @@
+"""Checks of versions against each other: floors, bounds, requests that contradict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftdoctor.checks.installed import (
+    base_place,
+    bnb_uses,
+    imported,
+    place_of,
+    said,
+    shown,
+    text,
+    version,
+)
+from ftdoctor.job.pep440 import at_least, exact_pin, is_prerelease, matches, newer, public
+from ftdoctor.job.releases import candidates, canonical, find, needs, releases
+from ftdoctor.rulebook.model import Hit
+from ftdoctor.tables import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.checks.context import Context
+    from ftdoctor.job.environment import Conflict
+    from ftdoctor.job.model import Job, Requirement
+    from ftdoctor.job.source import Place
+
+
+def _floor(rows: list[list[str]], release: str) -> str:
+    """Return the floor that holds for a release: that of the last row not above it."""
+    floor = ""
+    for since, value in rows:
+        if at_least(release, since):
+            floor = value
+    return floor
+
+
+def runtime_floor(context: Context, package: str) -> Iterator[Hit]:
+    """`package` is older than the installed transformers accepts when it runs.
+
+    These floors stand in the code of transformers, not in its requirements: pip accepts the pair.
+    """
+    job = context.job
+    ours, theirs = version(job, package), version(job, "transformers")
+    if not ours or not theirs:
+        return
+    floor = _floor(table("floors")["transformers"][package], theirs)
+    if not floor or at_least(public(ours), floor):
+        return
+    place: Place | None = place_of(job, "transformers", package)
+    if package == "bitsandbytes":
+        use = next((u for u in bnb_uses(job) if u[0].startswith("load_in")), None)
+        if use is None:
+            return
+    if package == "accelerate" and not job.trainings:
+        return
+    yield Hit(
+        place,
+        {"package": package, "found": ours, "floor": floor, "transformers": theirs},
+        {"found_from": said(job, package), "transformers_from": said(job, "transformers")},
+        summary=f"transformers {theirs} needs {package} {floor} or later, and {shown(job, package)}"
+        " will be there",
+    )
+
+
+def imported_pin(context: Context) -> Iterator[Hit]:
+    """A package lies outside the range that transformers checks when it is imported."""
+    job = context.job
+    theirs = version(job, "transformers")
+    environment = job.environment
+    if not theirs or environment is None:
+        return
+    names = set(table("floors")["runtime_checked"]["names"])
+    for need in needs("transformers", theirs, environment.python, environment.arch):
+        if need.extra or need.name not in names:
+            continue
+        ours = version(job, need.name)
+        if not ours or matches(public(ours), need.specifier):
+            continue
+        if not (_decided(job, need.name) and _decided(job, "transformers")):
+            continue
+        yield Hit(
+            place_of(job, need.name, "transformers"),
+            {
+                "package": need.name,
+                "found": f"{need.name}=={ours}",
+                "wanted": f"{need.name}{need.specifier}",
+                "transformers": theirs,
+            },
+            {"found_from": said(job, need.name), "transformers_from": said(job, "transformers")},
+            summary=f"transformers {theirs} requires {need.name}{need.specifier}, and "
+            f"{shown(job, need.name)} will be there",
+        )
+
+
+def _decided(job: Job, package: str) -> bool:
+    """Whether a version was chosen by the job or image, not by us for want of a better guess."""
+    resolved = job.packages.get(canonical(package))
+    return resolved is not None and resolved.version is not None and not resolved.reason
+
+
+def _requirement(job: Job, name: str) -> Requirement | None:
+    taken = job.environment.taken if job.environment else []
+    return next((r for r in reversed(taken) if canonical(r.name) == name), None)
+
+
+def _conflicts(job: Job) -> Iterator[tuple[str, Conflict]]:
+    """Yield every contradiction with its kind: "python", "version" or "resolution"."""
+    environment = job.environment
+    if environment is None:
+        return
+    for conflict in environment.conflicts:
+        pin = next((p for _, s in conflict.wants if (p := exact_pin(s))), "")
+        askers = {by for by, _ in conflict.wants}
+        if len(askers) > 1:
+            yield "resolution", conflict
+            continue
+        rows = releases(conflict.package)
+        release = find(conflict.package, pin) if pin else None
+        specifier = ",".join(s for _, s in conflict.wants if s)
+        offered = [r for r in rows if matches(r.version, specifier) and not r.yanked]
+        refused = offered and not candidates_fit(job, conflict, specifier)
+        if environment.python and (release is not None or refused):
+            yield "python", conflict
+        elif pin and rows and release is None and not is_prerelease(pin):
+            yield "version", conflict
+
+
+def candidates_fit(job: Job, conflict: Conflict, specifier: str) -> bool:
+    """Whether some release fits both a specifier and the Python of the job."""
+    python = job.environment.python if job.environment else ""
+    return any(matches(r.version, specifier) for r in candidates(conflict.package, python))
+
+
+def _place(job: Job, conflict: Conflict) -> Place | None:
+    if conflict.place is not None:
+        return conflict.place
+    for by, _ in conflict.wants:
+        requirement = _requirement(job, canonical(by.split(" ")[0]))
+        if requirement is not None and requirement.place is not None:
+            return requirement.place
+    return base_place(job)
+
+
+def contradiction(context: Context) -> Iterator[Hit]:
+    """Requests that are installed together and that no set of releases satisfies."""
+    job = context.job
+    for kind, conflict in _conflicts(job):
+        if kind != "resolution":
+            continue
+        wants = " and ".join(f"{by} wants {conflict.package}{s}" for by, s in conflict.wants[:3])
+        yield Hit(
+            _place(job, conflict),
+            {"package": conflict.package, "wants": wants},
+            {"as_of": job.environment.as_of if job.environment else ""},
+            summary=f"no release of {conflict.package} fits: {wants}",
+        )
+
+
+def python_version(context: Context) -> Iterator[Hit]:
+    """A package is asked for in a version that does not install on the Python of the job."""
+    job = context.job
+    environment = job.environment
+    if environment is None:
+        return
+    for kind, conflict in _conflicts(job):
+        if kind != "python":
+            continue
+        pin = next((p for _, s in conflict.wants if (p := exact_pin(s))), "")
+        release = find(conflict.package, pin) if pin else None
+        specifier = ",".join(s for _, s in conflict.wants if s)
+        needed = release.python if release else ""
+        if not needed:
+            fits = [r for r in releases(conflict.package) if matches(r.version, specifier)]
+            needed = fits[-1].python if fits else ""
+        yield Hit(
+            _place(job, conflict),
+            {
+                "package": f"{conflict.package}{specifier}",
+                "python": environment.python,
+                "needed": needed,
+            },
+            {"python_from": environment.python_source},
+            summary=f"{conflict.package}{specifier} needs Python {needed}, and this job runs "
+            f"{environment.python} ({environment.python_source})",
+        )
+
+
+def no_such_version(context: Context) -> Iterator[Hit]:
+    """A pin names a version that was never released."""
+    job = context.job
+    for kind, conflict in _conflicts(job):
+        if kind == "version":
+            pin = next(p for _, s in conflict.wants if (p := exact_pin(s)))
+            known = [r.version for r in releases(conflict.package)]
+            near = [v for v in known if v.split(".")[:2] == pin.split(".")[:2]] or known[-1:]
+            yield Hit(
+                _place(job, conflict),
+                {"package": conflict.package, "pin": pin, "near": ", ".join(near[-4:])},
+                summary=f"there is no {conflict.package} {pin}; there are {', '.join(near[-4:])}",
+            )
+
+
+#: Packages whose bounds on their neighbours are hard: compiled against them, or patching them.
+_TIED = {
+    "torchvision": ("torch",),
+    "torchaudio": ("torch",),
+    "xformers": ("torch",),
+    "vllm": ("torch", "transformers"),
+    "unsloth": ("torch", "transformers", "trl"),
+    "unsloth-zoo": ("torch", "transformers", "trl"),
+}
+
+
+def outside_bounds(context: Context, packages: list[str]) -> Iterator[Hit]:
+    """A later install left a package with neighbours that it does not accept (pip only warns)."""
+    job = context.job
+    environment = job.environment
+    if environment is None:
+        return
+    for package in packages:
+        ours = version(job, package)
+        if not ours or not _decided(job, package):
+            continue
+        for need in needs(package, ours, environment.python, environment.arch):
+            if need.extra or need.name not in _TIED.get(package, ()):
+                continue
+            found = version(job, need.name)
+            if not found or not _decided(job, need.name) or matches(public(found), need.specifier):
+                continue
+            yield Hit(
+                place_of(job, need.name, package),
+                {
+                    "package": package,
+                    "version": ours,
+                    "neighbour": need.name,
+                    "found": found,
+                    "range": need.specifier,
+                },
+                {"found_from": said(job, need.name)},
+                summary=f"{package} {ours} requires {need.name}{need.specifier}, and "
+                f"{shown(job, need.name)} will be there",
+            )
+            break
+
+
+def image_companions(context: Context, package: str) -> Iterator[Hit]:
+    """torch of the image is replaced, and what was built for it stays behind."""
+    job = context.job
+    image = job.environment.image if job.environment else None
+    if image is None or job.environment is None or job.environment.isolated:
+        return
+    before, after = image.packages.get("torch"), version(job, "torch")
+    resolved = job.packages.get(package)
+    if not before or not after or package not in image.packages or resolved is None:
+        return
+    stayed = resolved.source == "image"
+    same = public(before).split(".")[:2] == public(after).split(".")[:2]
+    if same or not stayed or not _decided(job, "torch"):
+        return
+    yield Hit(
+        place_of(job, "torch"),
+        {"package": package, "before": before, "after": after},
+        {"torch_from": said(job, "torch")},
+        summary=f"torch {before} of the image becomes {after} "
+        f"({said(job, 'torch')}), and the image's {package}, built for the old one, stays",
+    )
+
+
+def torchvision(context: Context) -> Iterator[Hit]:
+    """torchvision was built for another torch than the one that runs."""
+    hits = list(outside_bounds(context, ["torchvision"]))
+    yield from hits or image_companions(context, "torchvision")
+
+
+def numpy2(context: Context) -> Iterator[Hit]:
+    """A torch built against NumPy 1 together with NumPy 2."""
+    job = context.job
+    torch, numpy = version(job, "torch"), version(job, "numpy")
+    if torch and numpy and newer("2.3", public(torch)) and at_least(numpy, "2.0"):
+        yield Hit(
+            place_of(job, "numpy", "torch"),
+            {"torch": torch, "numpy": numpy},
+            {"numpy_from": said(job, "numpy"), "torch_from": said(job, "torch")},
+        )
+
+
+def model_type(context: Context) -> Iterator[Hit]:
+    """The installed transformers is older than the architecture of the model."""
+    job = context.job
+    theirs = version(job, "transformers")
+    if not theirs or (imported(job, "unsloth") is not None and not _decided(job, "transformers")):
+        return
+    seen: set[str] = set()
+    for training in job.trainings:
+        model = text(training.model)
+        found = model_floor(model)
+        if not found or model in seen or at_least(theirs, found[1]):
+            continue
+        seen.add(model)
+        yield Hit(
+            training.model.place if training.model else None,
+            {"model": model, "model_type": found[0], "floor": found[1], "transformers": theirs},
+            {"transformers_from": said(job, "transformers")},
+            summary=f"{model} is a {found[0]} model, known to transformers from {found[1]} on; "
+            f"{shown(job, 'transformers')} will be there",
+        )
+
+
+def model_floor(model: str) -> tuple[str, str] | None:
+    """Return (model type, first transformers that knows it) of a Hub id, or None."""
+    import re
+
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", model):
+        return None
+    for row in table("model_types")["patterns"]:
+        if re.search(row["id"], model, re.I):
+            return row["model_type"], row["since"]
+    return None

@@ -16,15 +16,34 @@ def read_yaml(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
     from ftdoctor.job import vertex_yaml
 
     if vertex_yaml.looks_like_spec(source.text):
-        return vertex_yaml.read(source, env)
+        jobs = vertex_yaml.read(source, env)
+        if jobs:
+            return jobs
+    if "deploymentSpec" in source.text or "pipelineSpec" in source.text:
+        from ftdoctor.job import kfp
+
+        return kfp.read_ir(source, env)
+    if source.text.lstrip()[:1] in ("{", "["):
+        from ftdoctor.job import documents
+
+        return documents.read_call(source, env)
     return []
+
+
+def read_document(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
+    """Read Markdown or another document."""
+    from ftdoctor.job import documents
+
+    return documents.read(source, env)
 
 
 def read_submit(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
     """Read a Python file that may submit jobs, else as the job itself."""
-    from ftdoctor.job import py_submit
+    from ftdoctor.job import documents, py_submit
 
-    return py_submit.read(source, env) or read_python(source, env, reading)
+    jobs = py_submit.read(source, env)
+    jobs += documents.docstring_jobs(source, env)
+    return jobs or read_python(source, env, reading)
 
 
 def read_python(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:

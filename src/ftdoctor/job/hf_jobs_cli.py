@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _VALUES = frozenset(
     "--env --secrets --name --label --volume --env-file --secrets-file --flavor --timeout"
-    " --attempts --expose --expose-public --network-group --network-alias --resource-group-id --namespace"
-    " --token --format".split()
+    " --attempts --expose --expose-public --network-group --network-alias --resource-group-id"
+    " --namespace --token --format".split()
 )
 _UV_VALUES = _VALUES | {"--image", "--with", "--python", "--repo"}
 _SHORT = {

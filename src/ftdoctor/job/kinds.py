@@ -38,7 +38,8 @@ _SPEC = re.compile(
 _CALL = re.compile(rb'hf_jobs|"(?:operation|flavor|hardware_flavor)"\s*:')
 _PYTHON = re.compile(
     rb"aiplatform|agentplatform|vertexai|run_job\b|run_uv_job|hf_jobs|create_custom_job"
-    rb"|# /// script|\btrl\b|transformers|\bpeft\b|unsloth|gcloud|SFTTrainer|Trainer\(|kfp\b|create_scheduled"
+    rb"|# /// script|\btrl\b|transformers|\bpeft\b|unsloth|gcloud|SFTTrainer"
+    rb"|Trainer\(|kfp\b|create_scheduled"
 )
 _NOTEBOOK = re.compile(
     rb"aiplatform|vertexai|run_job|run_uv_job|hf_jobs|\btrl\b|transformers|peft|unsloth|gcloud"

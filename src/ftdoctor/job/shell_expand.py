@@ -118,7 +118,8 @@ def _part(part: Part, scope: Scope) -> ShellText:
     if part.kind == "command":
         return _at(_hole(raw, f"it is printed by {_shorten(raw)}", place), part, source)
     if part.kind != "var":
-        return _at(_hole(raw, f"{_shorten(raw)} is computed by the shell", place), part, source)
+        by = "filled in by GitHub Actions" if raw.startswith("${{") else "computed by the shell"
+        return _at(_hole(raw, f"{_shorten(raw)} is {by}", place), part, source)
     return _at(_variable(part, scope, raw, place), part, source)
 
 

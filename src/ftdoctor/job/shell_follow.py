@@ -65,6 +65,8 @@ class Script:
     scopes: dict[int, Scope] = field(default_factory=dict)
     #: Files of variables that were loaded (`source .env`).
     env_files: list[str] = field(default_factory=list)
+    #: Variables in force at the end.
+    end: Scope | None = None
     #: Backslashes with a blank after them, where the line was meant to go on.
     broken: list[Place] = field(default_factory=list)
 
@@ -89,6 +91,7 @@ class Follower:
     def run(self, block: Block) -> None:
         """Walk a whole script, then the functions that nothing in it calls."""
         self.items(block, ())
+        self.script.end = self.scope
         for name, body in list(self.functions.items()):
             if name not in self.called:
                 inner = self.scope.copy()

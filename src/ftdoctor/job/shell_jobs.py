@@ -48,7 +48,7 @@ def script_jobs(script: Script, source: Source, env: ReadEnv) -> list[Job]:
             job.extra["env_files"] = list(script.env_files)
         if script.broken:
             job.extra["broken_lines"] = list(script.broken)
-    return jobs or _local(script, source, inner)
+    return jobs or local_job(script, source, inner)
 
 
 def submitted(step: Step, script: Script | None, source: Source, env: ReadEnv) -> list[Job]:
@@ -79,8 +79,12 @@ def _env_variables(script: Script, env: ReadEnv) -> dict[str, Value[str]]:
     return found
 
 
-def _local(script: Script, source: Source, env: ReadEnv) -> list[Job]:
-    """Read a script that trains where it runs: on this machine, or as a container's own script."""
+def local_job(script: Script, source: Source, env: ReadEnv, document: bool = False) -> list[Job]:
+    """Read a script that trains where it runs: on this machine, or as a container's own script.
+
+    In a document only a training launcher (`trl sft`, `accelerate launch`) makes a job: a plain
+    `python train.py` is told with the script itself.
+    """
     from ftdoctor.job.steps import run_steps
 
     if not script.steps:
@@ -92,7 +96,7 @@ def _local(script: Script, source: Source, env: ReadEnv) -> list[Job]:
     run_steps(job, steps, env, dict(_exports(steps)))
     launches = job.extra.get("launches", [])
     trains = [x for x in launches if x.kind == "trl" or _TRAINERS & set(x.launchers)]
-    if not job.trainings and not trains:
+    if not trains and (document or not job.trainings):
         return []
     if job.trainings and job.trainings[0].written_as == "trl-cli":
         job.form = "trl-cli"

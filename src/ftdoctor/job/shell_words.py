@@ -313,6 +313,11 @@ class Words:
             self.pos += 2
             block = self.nested()
             return Part("command", text[start : self.pos], start, self.pos, quoted, block=block)
+        if text.startswith("${{", start):
+            # An expression of GitHub Actions, filled in before the shell sees it.
+            end = text.find("}}", start)
+            self.pos = len(text) if end < 0 else end + 2
+            return Part("other", text[start : self.pos], start, self.pos, quoted)
         if text.startswith("${", start):
             return self._braced(start, quoted)
         if match := _NAME.match(text, start + 1):

@@ -263,9 +263,10 @@ def _python(job: Job, launch: Launch, env: ReadEnv, folder: str) -> None:
         what = f"script {text}"
         job.unread.append(Unread(what, target.unknown, target.place or launch.step.place))
         return
-    source = (env.read_file(f"{folder}/{text}") if folder and folder != "." else None) or env.find(
-        text
-    )
+    source = _own(text, env)
+    if source is None and folder not in ("", "."):
+        source = env.read_file(f"{folder}/{text}")
+    source = source or env.find(text)
     if source is None and method is not None:
         _trl(job, launch, env, [known(method.group(1), target.place), *launch.args])
         return
@@ -273,6 +274,14 @@ def _python(job: Job, launch: Launch, env: ReadEnv, folder: str) -> None:
         _missing(job, f"script {text}", launch)
         return
     add_script(job, source, launch.args, env, launch)
+
+
+def _own(text: str, env: ReadEnv) -> Source | None:
+    """Return the script whose own docstring shows the command, by its name or address."""
+    own: Source | None = env.state.get("self")
+    if own is not None and posixpath.basename(text.split("?")[0]) == posixpath.basename(own.path):
+        return own
+    return None
 
 
 def _module(job: Job, launch: Launch, env: ReadEnv, folder: str) -> None:

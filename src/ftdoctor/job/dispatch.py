@@ -56,8 +56,13 @@ def read_python(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
 def read_notebook(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
     """Read a notebook."""
     from ftdoctor.job import notebook
+    from ftdoctor.job.model import Unread
 
-    return notebook.read(source, env)
+    try:
+        return notebook.read(source, env)
+    except notebook.BrokenNotebook as error:
+        reading.passed_over.append(Unread("broken", str(error), source.place(error.line)))
+        return []
 
 
 def read_shell(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:

@@ -95,7 +95,8 @@ def _joined(run: Run, node: Any) -> Abstract:
         if isinstance(piece, ast.FormattedValue):
             value = run.eval(piece.value)
             spec = run.eval(piece.format_spec) if piece.format_spec is not None else Const("")
-            parts.append(py_text.formatted(value, spec, piece.conversion))
+            shown = py_text.formatted(value, spec, piece.conversion)
+            parts.append(py_text.named(shown, run.at(piece.value)))
         else:
             parts.append(run.eval(piece))
     return py_text.concatenated(parts, run.at(node))
@@ -119,8 +120,13 @@ def _binop(run: Run, node: Any) -> Abstract:
     if isinstance(node.op, ast.Add):
         terms = _flatten(node)
         value = run.eval(terms[0])
-        for term in terms[1:]:
-            value = binary(run, node.op, value, run.eval(term), node)
+        for index, term in enumerate(terms[1:]):
+            right = run.eval(term)
+            if py_text.is_text(right):
+                value = py_text.named(value, run.at(terms[index]))
+            elif py_text.is_text(value):
+                right = py_text.named(right, run.at(term))
+            value = binary(run, node.op, value, right, node)
         return value
     return binary(run, node.op, run.eval(node.left), run.eval(node.right), node)
 

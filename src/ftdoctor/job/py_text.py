@@ -71,12 +71,37 @@ def render(text: str, shell: bool = False) -> str:
     if not shell:
         return text.replace(_OPEN, "{").replace(_CLOSE, "}")
 
-    def variable(match: re.Match[str]) -> str:
-        quoted = re.search(r"""["'](\w+)["']""", match[1])
-        name = quoted[1] if quoted is not None else match[1]
-        return "${" + (re.sub(r"\W+", "_", name).strip("_") or "UNKNOWN") + "}"
+    return "".join(piece for piece, _ in pieces(text))
 
-    return re.sub(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}", variable, text)
+
+def pieces(text: str) -> list[tuple[str, bool]]:
+    """Return the parts of a template as a shell would have them: (text, whether it is unknown)."""
+    found: list[tuple[str, bool]] = []
+    for part in re.split(f"({_OPEN}[^{_CLOSE}]*{_CLOSE})", text):
+        if not part.startswith(_OPEN):
+            found += [(part, False)] if part else []
+            continue
+        quoted = re.search(r"""["'](\w+)["']""", part)
+        name = quoted[1] if quoted is not None else part[1:-1]
+        found.append(("${" + (re.sub(r"\W+", "_", name).strip("_") or "UNKNOWN") + "}", True))
+    return found
+
+
+def named(value: Abstract, use: At) -> Abstract:
+    """Return an unknown part of a text under the name that the text uses for it."""
+    if (
+        isinstance(value, (Const, Seq))
+        or is_path(value)
+        or (isinstance(value, Unk) and value.template)
+    ):
+        return value
+    from ftdoctor.job.py_ops import reason_of
+
+    words = " ".join(use.raw.split())[:80]
+    default = value.default if isinstance(value, Unk) else None
+    choices = value.choices if isinstance(value, Unk) else ()
+    where = value.at if value.at is not None else use
+    return Unk(reason_of(value), where, default, choices, _OPEN + (words or "...") + _CLOSE)
 
 
 def is_text(value: Abstract) -> bool:

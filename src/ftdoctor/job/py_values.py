@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ast
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.py_abstract import Abstract, Const, FileText, Map, Obj, Ref, Seq, Unk
 from ftdoctor.job.py_ops import reason_of
 from ftdoctor.job.py_run import Run
-from ftdoctor.job.py_text import is_path, path_text, render, template
+from ftdoctor.job.py_text import is_path, path_text, pieces, render, template
 from ftdoctor.job.value import Value, known, unknown
 
 if TYPE_CHECKING:
@@ -176,9 +177,7 @@ def command_text(found: Abstract, env: ReadEnv | None = None) -> Value[str]:
     """
     result = text(found)
     if isinstance(found, Unk) and found.template:
-        result = Value(
-            None, result.place, result.unknown, render(found.template, True), result.default
-        )
+        result = _with_holes(found, result)
     body = result.value if not result.unknown else result.raw
     if env is not None and body and result.place is not None and " " in body:
         from ftdoctor.job.py_embedded import text_source
@@ -187,6 +186,22 @@ def command_text(found: Abstract, env: ReadEnv | None = None) -> Value[str]:
         if kept is not None and kept.text == body:
             env.state.setdefault("fragments", {})[result.place] = kept
     return result
+
+
+def _with_holes(found: Unk, result: Value[str]) -> Value[str]:
+    """Return a text that is known in part, so that `--region=${X}` is known to be `--region=`."""
+    from ftdoctor.job.shell_text import Hole, make
+
+    body = ""
+    holes = []
+    for piece, is_unknown in pieces(found.template):
+        if is_unknown:
+            holes.append(Hole(len(body), len(body) + len(piece), found.reason))
+        body += piece
+    made = make(body, (-1,) * len(body), tuple(holes), None, result.place)
+    if result.default is None or made.unknown == "":
+        return made
+    return replace(made, default=result.default)
 
 
 def command_texts(found: Abstract | None, env: ReadEnv | None = None) -> list[Value[str]]:

@@ -68,10 +68,17 @@ class _Search:
         self.python = python
         self.arch = arch
         self.steps = 0
+        self.cache: dict[tuple[str, tuple[str, ...]], list[str | None]] = {}
         self.noted: tuple[tuple[bool, int], Conflict] | None = None
 
     def options(self, name: str, wants: list[_Want]) -> list[str | None]:
         """Return the versions to try for a package, best first."""
+        key = (name, tuple(want.specifier for want in wants))
+        if key not in self.cache:
+            self.cache[key] = self._options(name, wants)
+        return self.cache[key]
+
+    def _options(self, name: str, wants: list[_Want]) -> list[str | None]:
         ask = self.asks.get(name)
         upgrade = bool(ask and ask.upgrade)
         found: list[str | None] = []
@@ -132,6 +139,10 @@ class _Search:
         self.steps += 1
         if self.steps > _STEPS:
             return None
+        for dead in open_names:
+            if not self.options(dead, wants[dead]):
+                self.note(len(chosen), dead, wants[dead])
+                return None
         # Like pip: what the user pinned first, then what the user named, then the rest.
         name = min(open_names, key=lambda n: (not self._pinned(wants[n]), n not in self.asks))
         for version in self.options(name, wants[name]):

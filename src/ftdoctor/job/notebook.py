@@ -243,5 +243,6 @@ def _renumber(tree: ast.Module, first: int) -> None:
             and node.func.id == COMMAND
             and node.args
             and isinstance(node.args[0], ast.Constant)
+            and isinstance(node.args[0].value, int)
         ):
             node.args[0].value += first

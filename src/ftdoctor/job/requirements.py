@@ -8,6 +8,7 @@ https://pip.pypa.io/en/stable/reference/requirements-file-format/
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Requirement, Unread
@@ -144,7 +145,18 @@ def read_requirements_file(
             continue
         text = re.split(r"\s--(?:hash|global-option|config-settings)\b", text)[0].strip()
         _one(text, first + 1, start, source, result, place)
+    _with_index(result)
     return result
+
+
+def _with_index(result: RequirementsFile) -> None:
+    """An index option anywhere in the file holds for all of it (pip's documentation)."""
+    addresses = [text.split(maxsplit=1)[1] for text, _ in result.indexes if " " in text]
+    if addresses:
+        index = next((a for a in addresses if "/whl/" in a), addresses[0])
+        result.requirements = [
+            item if item.index else replace(item, index=index) for item in result.requirements
+        ]
 
 
 def _one(

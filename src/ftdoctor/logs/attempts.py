@@ -14,7 +14,7 @@ from ftdoctor.logs.lines import PLATFORM_STREAMS
 
 if TYPE_CHECKING:
     from ftdoctor.logs.blocks import Block
-    from ftdoctor.logs.lines import Line
+    from ftdoctor.logs.lines import Line, Text
 
 _STARTS = lazy(
     r"^===== Job started|^Job is preparing\.|^Container called start|^Restarting worker group"
@@ -26,9 +26,9 @@ _DIGITS = lazy(r"\d+")
 _BANNER = 3
 
 
-def last_attempt(lines: list[Line], blocks: list[Block]) -> tuple[int, int]:
+def last_attempt(text: Text, blocks: list[Block]) -> tuple[int, int]:
     """Return (`at` of the first line of the last attempt, number of attempts)."""
-    starts = sorted({*_explicit(lines), *_banners(lines, blocks)})
+    starts = sorted({*_explicit(text), *_banners(text.lines, blocks)})
     kept: list[int] = []
     for start in starts:
         # An attempt that failed lies before a true restart.
@@ -39,10 +39,12 @@ def last_attempt(lines: list[Line], blocks: list[Block]) -> tuple[int, int]:
     return kept[-1], len(kept) + 1
 
 
-def _explicit(lines: list[Line]) -> list[int]:
+def _explicit(run: Text) -> list[int]:
     starts: list[int] = []
     seen = False
-    for line in lines:
+    marks = (b"===== Job started", b"Job is preparing", b"Container called", b"worker group")
+    for index in sorted(run.holding((*marks, b"for the current attempt"))):
+        line = run.lines[index]
         text = line.text
         if _STARTS.match(text):
             if seen or text.startswith("Restarting"):

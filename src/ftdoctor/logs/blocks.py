@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ftdoctor.logs.lines import Line
+    from ftdoctor.logs.lines import Line, Text
 
 HEAD = "Traceback (most recent call last)"
 CHAIN = (
@@ -98,14 +96,25 @@ class Block:
         return "\n".join(lines)
 
 
-def find_blocks(lines: Iterable[Line]) -> list[Block]:
+#: A line that begins something holds one of these; others are only read inside a block.
+_STARTS = tuple(
+    b"Traceback|File |rror|ERROR|Exception|Interrupt|Exit|imeout|ail|Refused|NotFound|Denied|Unavail"
+    b"|Forbidden|Exhausted|Invalid|Mismatch|StopIteration|Abort|Cancelled|TooOld|Missing|Exceeded"
+    b"|atal|FATAL|CRITICAL|Segmentation|core dumped|terminate called|Killed|exit|memory"
+    b"|not found|No such file|death signal|ERR!|***|occurred|insufficient".split(b"|")
+)
+
+
+def find_blocks(text: Text) -> list[Block]:
     """Return the blocks of a run, ordered by where they end."""
     parsers: dict[str, _Parser] = {}
-    for line in lines:
+    starts = text.holding(_STARTS)
+    for index, line in enumerate(text.lines):
         parser = parsers.get(line.stream)
         if parser is None:
             parser = parsers[line.stream] = _Parser(line.stream)
-        parser.feed(line)
+        if parser.state or index in starts:
+            parser.feed(line)
     blocks = [block for parser in parsers.values() for block in parser.finish()]
     return sorted(blocks, key=lambda block: (block.last, block.first))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.lazy import lazy
 from ftdoctor.logs.blocks import find_blocks
-from ftdoctor.logs.lines import PLATFORM_STREAMS
+from ftdoctor.logs.lines import PLATFORM_STREAMS, Text
 from ftdoctor.logs.match import Match, find_matches
 from ftdoctor.logs.progress import Life
 
@@ -54,9 +54,10 @@ class Run:
         self.lines = lines
         self.patterns = patterns
         self.facts = facts
-        self.blocks = find_blocks(lines)
-        self.matches = find_matches(lines, self.blocks, patterns)
-        self.life = Life(lines)
+        self.text = Text(lines)
+        self.blocks = find_blocks(self.text)
+        self.matches = find_matches(self.text, self.blocks, patterns)
+        self.life = Life(self.text)
 
     def name(self, match: Match) -> str:
         """The rule's name of a match."""

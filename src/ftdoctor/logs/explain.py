@@ -95,7 +95,7 @@ def explain_log(
     if platform:
         facts["platform"] = platform
     run = Run(lines, patterns, facts)
-    start, attempts = last_attempt(lines, run.blocks)
+    start, attempts = last_attempt(run.text, run.blocks)
     verdict: Verdict | None = None
     if start:
         last = Run(lines[start:], patterns, facts)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class Line:
     """One line of the run's output, without envelope, prefix and colour.
@@ -32,3 +38,37 @@ class Line:
 
 #: Streams that are the platform itself and not the user's program.
 PLATFORM_STREAMS = frozenset({"service", "platform"})
+
+
+class Text:
+    """The texts of some lines as one block, to ask at C speed which lines hold something."""
+
+    def __init__(self, lines: list[Line]) -> None:
+        self.lines = lines
+        self.block = "\n".join([line.text for line in lines]).encode("utf-8", "replace")
+        self._starts: list[int] | None = None
+
+    @property
+    def starts(self) -> list[int]:
+        """Offset of each line in the block."""
+        if self._starts is None:
+            starts = [0]
+            for line in self.block.split(b"\n"):
+                starts.append(starts[-1] + len(line) + 1)
+            starts.pop()
+            self._starts = starts
+        return self._starts
+
+    def holding(self, literals: Iterable[bytes]) -> set[int]:
+        """Return the indexes of the lines that hold one of the literals."""
+        found: set[int] = set()
+        block = self.block
+        for literal in literals:
+            at = block.find(literal)
+            while at >= 0:
+                row = bisect_right(self.starts, at) - 1
+                found.add(row)
+                if row + 1 >= len(self.starts):
+                    break
+                at = block.find(literal, self.starts[row + 1])
+        return found

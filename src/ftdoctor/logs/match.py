@@ -10,7 +10,7 @@ from ftdoctor.logs.prefilter import Prefilter
 
 if TYPE_CHECKING:
     from ftdoctor.logs.blocks import Block
-    from ftdoctor.logs.lines import Line
+    from ftdoctor.logs.lines import Line, Text
     from ftdoctor.logs.patterns import Patterns
 
 #: A longer line is matched in windows round its literals, so that no pattern sees it whole.
@@ -31,14 +31,15 @@ class Match:
         self.block: Block | None = None
 
 
-def find_matches(lines: list[Line], blocks: list[Block], patterns: Patterns) -> list[Match]:
+def find_matches(text: Text, blocks: list[Block], patterns: Patterns) -> list[Match]:
     """Return the matches of `any` patterns whose `unless` and `near` conditions hold, in order."""
     found: dict[tuple[int, int], Match] = {}
     vetoed: set[int] = set()
-    for index, numbers, literals in _candidates(lines, patterns):
+    lines = text.lines
+    for index, numbers, literals in _candidates(text, patterns):
         line = lines[index]
         for number in numbers:
-            text, rule, kind = patterns.texts[number]
+            _, rule, kind = patterns.texts[number]
             if kind == UNLESS and rule in vetoed:
                 continue
             if kind != UNLESS and (rule, index) in found:
@@ -58,16 +59,15 @@ def find_matches(lines: list[Line], blocks: list[Block], patterns: Patterns) -> 
 
 
 def _candidates(
-    lines: list[Line], patterns: Patterns
+    text: Text, patterns: Patterns
 ) -> list[tuple[int, list[int], dict[int, list[str]]]]:
     """(line index, pattern numbers to try, literals by pattern) for lines that hold a literal."""
     finder = Prefilter(
         (entry[0].encode(), entry[2].encode(), number)
         for number, entry in enumerate(patterns.literals)
     )
-    block = "\n".join(line.text for line in lines).encode("utf-8", "replace")
     wanted: dict[int, tuple[list[int], dict[int, list[str]]]] = {}
-    for index, literals in finder.lines(block).items():
+    for index, literals in finder.lines(text).items():
         numbers: list[int] = []
         by_pattern: dict[int, list[str]] = {}
         for literal in literals:
@@ -78,7 +78,7 @@ def _candidates(
                 by_pattern.setdefault(number, []).append(entry[0])
         wanted[index] = (sorted(numbers), by_pattern)
     if patterns.unfiltered:
-        for index in range(len(lines)):
+        for index in range(len(text.lines)):
             numbers, by_pattern = wanted.setdefault(index, ([], {}))
             numbers += patterns.unfiltered
     return [(index, *wanted[index]) for index in sorted(wanted)]

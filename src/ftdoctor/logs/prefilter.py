@@ -7,11 +7,12 @@ searched for. Literals without a whole word are searched for directly.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from ftdoctor.logs.lines import Text
 
 #: Everything that is not an ASCII letter, digit or underscore becomes a space.
 SEPARATE = bytes(
@@ -42,27 +43,10 @@ class Prefilter:
             if text in block:
                 yield text, what
 
-    def lines(self, block: bytes) -> dict[int, set[int]]:
-        """Return, for each line number (from 0) of the block that holds literals, what they are."""
+    def lines(self, text: Text) -> dict[int, set[int]]:
+        """Return, for each line index that holds literals, what they are."""
         found: dict[int, set[int]] = {}
-        starts: list[int] | None = None
-        for text, what in self.present(block):
-            if starts is None:
-                starts = line_starts(block)
-            at = block.find(text)
-            while at >= 0:
-                line = bisect_right(starts, at) - 1
-                found.setdefault(line, set()).add(what)
-                if line + 1 >= len(starts):
-                    break
-                at = block.find(text, starts[line + 1])
+        for literal, what in self.present(text.block):
+            for row in text.holding((literal,)):
+                found.setdefault(row, set()).add(what)
         return found
-
-
-def line_starts(block: bytes) -> list[int]:
-    """Return the offset at which each line of the block starts."""
-    starts = [0]
-    for line in block.split(b"\n"):
-        starts.append(starts[-1] + len(line) + 1)
-    starts.pop()
-    return starts

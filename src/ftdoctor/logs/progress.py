@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
-    from ftdoctor.logs.lines import Line
+    from ftdoctor.logs.lines import Line, Text
 
 #: Trainer's log dicts; transformers 5 writes the numbers as texts: {'loss': '0.5', ...}.
 _LOSS = lazy(r"^\s*\{'loss': '?([-+.\deEnaif]+)'?")
@@ -17,6 +17,17 @@ _EPOCH = lazy(r"'epoch': '?([\d.eE+-]+)")
 SUCCESS = lazy(
     r"'train_runtime'|^Training completed\b|\bTraining (?:finished|complete|done)\b|Job completed successfully"
     r"|Exit code \(0\)|JOB_STATE_SUCCEEDED|^Task completed\. Exit code \(0\)|exited with exit code 0"
+)
+
+
+#: Every line that SUCCESS matches holds one of these.
+_ENDS = (
+    b"train_runtime",
+    b"Training ",
+    b"Job completed",
+    b"Exit code (0)",
+    b"JOB_STATE_SUCCEEDED",
+    b"exit code 0",
 )
 
 
@@ -39,13 +50,12 @@ def _number(text: str) -> float | None:
         return None
 
 
-def logged_steps(lines: list[Line]) -> list[Logged]:
+def logged_steps(run: Text) -> list[Logged]:
     """Return the logged losses of a run in order."""
     found: list[Logged] = []
-    for line in lines:
+    for index in sorted(run.holding((b"'loss': ",))):
+        line = run.lines[index]
         text = line.text
-        if "'loss': " not in text:
-            continue
         match = _LOSS.match(text)
         if not match:
             continue
@@ -70,9 +80,13 @@ def is_nan(value: float | None) -> bool:
 class Life:
     """Where the run was alive: positions of logged steps and of lines that tell a good end."""
 
-    def __init__(self, lines: list[Line]) -> None:
-        self.steps = logged_steps(lines)
-        self.success = [line.at for line in lines if SUCCESS.search(line.text)]
+    def __init__(self, run: Text) -> None:
+        self.steps = logged_steps(run)
+        self.success = [
+            run.lines[index].at
+            for index in sorted(run.holding(_ENDS))
+            if SUCCESS.search(run.lines[index].text)
+        ]
 
     def survived(self, at: int) -> bool:
         """Whether the run went on to log steps, or ended well, after position `at`."""

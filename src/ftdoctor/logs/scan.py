@@ -9,6 +9,8 @@ line that holds a literal (with its surroundings), capped per template.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from ftdoctor.lazy import lazy_bytes
@@ -55,20 +57,29 @@ class Scan:
 
 
 class _Block:
-    """Lines of one chunk; `flat` has one line a row (\\r made \\n), `metas` only for records."""
+    """Lines of one chunk. In `flat` each \\r is a \\n, so that every redraw of a bar is a row."""
 
-    __slots__ = ("_numbers", "_rows", "first", "flat", "metas", "original", "sequence")
+    __slots__ = ("_ends", "_flat", "_offsets", "_rows", "first", "metas", "original", "sequence")
 
     def __init__(
-        self, original: bytes, first: int, sequence: int, metas: list[Record] | None
+        self, original: bytes, first: int, sequence: int, metas: list[Record] | None = None
     ) -> None:
         self.original = original
-        self.flat = original.translate(_CR) if b"\r" in original else original
+        #: Number in the file of the first line, and number of the first row in the whole log.
         self.first = first
         self.sequence = sequence
         self.metas = metas
+        self._flat: bytes | None = None
         self._rows: list[bytes] | None = None
-        self._numbers: list[int] | None = None
+        self._offsets: list[int] | None = None
+        self._ends: list[int] = []
+
+    @property
+    def flat(self) -> bytes:
+        if self._flat is None:
+            has_cr = b"\r" in self.original
+            self._flat = self.original.translate(_CR) if has_cr else self.original
+        return self._flat
 
     @property
     def rows(self) -> list[bytes]:
@@ -76,18 +87,23 @@ class _Block:
             self._rows = self.flat.split(b"\n")
         return self._rows
 
+    def count(self) -> int:
+        """Return the number of rows."""
+        return self.original.count(b"\n") + self.original.count(b"\r") + 1
+
     def meta(self, row: int) -> tuple[int, str, str]:
         """(file line, stream, time) of a row."""
         if self.metas is not None:
             record = self.metas[row]
             return record.number, record.stream, record.time
-        if self.flat is self.original:
+        if b"\r" not in self.original:
             return self.first + row, "", ""
-        if self._numbers is None:
-            self._numbers = []
-            for offset, line in enumerate(self.original.split(b"\n")):
-                self._numbers += [self.first + offset] * (line.count(b"\r") + 1)
-        return self._numbers[row], "", ""
+        if self._offsets is None:
+            self._offsets = [0, *accumulate(len(text) + 1 for text in self.rows)]
+            ends = (len(text) + 1 for text in self.original.split(b"\n"))
+            self._ends = list(accumulate(ends))
+        number = bisect_right(self._ends, self._offsets[row])
+        return self.first + number, "", ""
 
 
 def scan(raw: RawLog, patterns: Patterns, *, engine: str = "auto") -> Scan:
@@ -116,40 +132,43 @@ def _blocks(raw: RawLog, result: Scan) -> Iterator[_Block]:
     carry = b""
     first = 1
     sequence = 0
+    crlf = b"\r\n" in head
     for chunk in rest():
         result.total_bytes += len(chunk)
-        data = carry + chunk if carry else chunk
-        cut = data.rfind(b"\n") + 1 or data.rfind(b"\r") + 1
+        cut = chunk.rfind(b"\n") + 1
         if not cut:
-            if len(data) < LONGEST:
-                carry = data
-                continue
-            cut = data.rfind(b" ") + 1 or len(data)
-        carry = data[cut:]
-        body = data[:cut]
-        ended = body[-1:] == b"\n"
-        block = _plain(body[:-1] if ended or body[-1:] == b"\r" else body, first, sequence)
+            carry += chunk
+            cut = carry.rfind(b"\r") + 1
+            if not cut:
+                if len(carry) < LONGEST:
+                    continue
+                cut = carry.rfind(b" ") + 1 or len(carry)
+            body, carry = carry[:cut], carry[cut:]
+        else:
+            # One copy a chunk: what was left over goes before, what is left over stays behind.
+            body = carry + memoryview(chunk)[:cut] if carry else chunk[:cut]
+            carry = chunk[cut:]
+        if crlf:
+            body = body.replace(b"\r\n", b"\n")
+        block = _plain(body, first, sequence)
         yield block
-        lines = body.count(b"\n")
-        first += lines
-        sequence += block.flat.count(b"\n") + 1
+        first += body.count(b"\n")
+        sequence += block.count()
     if carry:
-        block = _plain(carry.rstrip(b"\n"), first, sequence)
-        yield block
+        yield _plain(carry.replace(b"\r\n", b"\n"), first, sequence)
         first += 1
     result.total_lines = first - 1
 
 
 def _plain(body: bytes, first: int, sequence: int) -> _Block:
-    if b"\r\n" in body:
-        body = body.replace(b"\r\n", b"\n")
-    if body[-1:] == b"\r":
+    """Return the block of a piece of text, without its last line end and without colours."""
+    if body[-1:] in (b"\n", b"\r"):
         body = body[:-1]
     if b"\x1b" in body:
         body = _ANSI.sub(b"", body)
     if b"\x00" in body:
         body = body.replace(b"\x00", b"")
-    return _Block(body, first, sequence, None)
+    return _Block(body, first, sequence)
 
 
 def _record_blocks(chunks: Iterator[bytes], result: Scan) -> Iterator[_Block]:
@@ -204,7 +223,7 @@ class _Keeper:
     def finish(self, result: Scan) -> list[Line]:
         """Return the kept lines, cleaned, oldest first."""
         held = self._held
-        if sum(len(block.flat) for block in held) > 2 * END or self._kept:
+        if sum(len(block.original) for block in held) > 2 * END or self._kept:
             for block in held:
                 self._process(block)
             self._keep_end(held)
@@ -329,7 +348,7 @@ class _Keeper:
 
     def _template_hits(self, block: _Block) -> list[tuple[int, int]]:
         """(row, kind) of the rows whose template holds a literal; kind 1 is a traceback's head."""
-        stripped = block.flat.translate(None, DIGITS)
+        stripped = block.original.translate(_CR, DIGITS)
         rows = stripped.split(b"\n")
         unique = set(rows)
         unique -= self._cold
@@ -357,9 +376,19 @@ class _Keeper:
     def _classify(self, new: list[bytes]) -> None:
         """Sort new templates into hot and cold."""
         assert self._finder is not None
-        found = self._finder.lines(b"\n".join(new))
-        for line, kinds in found.items():
-            self._hot[new[line]] = [0, max(kinds)]
+        block = b"\n".join(new)
+        found: dict[int, int] = {}
+        starts: list[int] | None = None
+        for literal, kind in self._finder.present(block):
+            if starts is None:
+                starts = [0, *accumulate(len(row) + 1 for row in new)]
+            at = block.find(literal)
+            while at >= 0:
+                line = bisect_right(starts, at) - 1
+                found[line] = max(kind, found.get(line, 0))
+                at = block.find(literal, starts[line + 1]) if line + 1 < len(new) else -1
+        for line, kind in found.items():
+            self._hot[new[line]] = [0, kind]
         if len(self._cold) > COLD:
             self._cold.clear()
         if len(self._hot) > COLD:

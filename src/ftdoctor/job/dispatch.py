@@ -43,6 +43,11 @@ def read_submit(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
 
     jobs = py_submit.read(source, env)
     jobs += documents.docstring_jobs(source, env)
+    if not jobs and "kfp" in source.text:
+        from ftdoctor.job import kfp
+
+        if kfp.looks_like_pipeline(source.text):
+            jobs = kfp.read_python(source, env)
     return jobs or read_python(source, env, reading)
 
 
@@ -70,3 +75,31 @@ def read_shell(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
     from ftdoctor.job import shell_jobs
 
     return shell_jobs.read(source, env)
+
+
+def read_actions(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
+    """Read a GitHub Actions workflow."""
+    from ftdoctor.job import actions
+
+    return actions.read(source, env)
+
+
+def read_make(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
+    """Read a makefile."""
+    from ftdoctor.job import makefiles
+
+    return makefiles.read(source, env)
+
+
+def read_powershell(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
+    """Read a PowerShell script."""
+    from ftdoctor.job import powershell
+
+    return powershell.read(source, env)
+
+
+def read_terraform(source: Source, env: ReadEnv, reading: Reading) -> list[Job]:
+    """Read a Terraform file."""
+    from ftdoctor.job import terraform
+
+    return terraform.read(source, env)

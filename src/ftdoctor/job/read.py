@@ -15,7 +15,7 @@ from ftdoctor.job.readenv import MAX_BYTES, Disk, ReadEnv, decode
 from ftdoctor.job.source import Place, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from ftdoctor.job.model import Job
@@ -192,7 +192,8 @@ def _read_one(kind: str, source: Source, env: ReadEnv, reading: Reading) -> list
     return []
 
 
-def _reader(kind: str):  # type: ignore[no-untyped-def]
+def _reader(kind: str) -> Callable[[Source, ReadEnv, Reading], list[Job]]:
     from ftdoctor.job import dispatch
 
-    return getattr(dispatch, f"read_{kind}", lambda *_: [])
+    reader: Callable[[Source, ReadEnv, Reading], list[Job]] = getattr(dispatch, f"read_{kind}")
+    return reader

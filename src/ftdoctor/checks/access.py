@@ -85,6 +85,8 @@ def gated_without_token(context: Context, **_: object) -> Iterator[Hit | Unsure]
     if not lacking or own_token(job) or _other_name(job):
         return
     for repo, entry, place in _wanted(job):
+        if getattr(context.facts.get(f"hub.model:{repo}"), "kind", "") == "open":
+            continue  # asked just now: the gate of the table is gone
         why = env_open(job)
         if why:
             yield Unsure(
@@ -113,7 +115,9 @@ def _other_name(job: Job) -> bool:
     from ftdoctor.checks.token_uses import HUB_NAME
 
     return any(
-        HUB_NAME.search(name) and name not in TOKEN_NAMES for env in environments(job) for name in env
+        HUB_NAME.search(name) and name not in TOKEN_NAMES
+        for env in environments(job)
+        for name in env
     )
 
 

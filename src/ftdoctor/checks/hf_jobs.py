@@ -167,11 +167,7 @@ def local_script(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def _is_uv_run(job: Job) -> bool:
-    return (
-        bool(job.extra.get("uv"))
-        or str(job.extra.get("operation", "")).startswith("uv")
-        or "uv_job" in str(job.extra.get("api", ""))
-    )
+    return bool(job.extra.get("uv"))
 
 
 def _script_of(step: Step) -> str:
@@ -193,7 +189,7 @@ def call_local_path(context: Context, **_: object) -> Iterator[Hit]:
     job = context.job
     if job.form != "hf-jobs-call":
         return
-    given = job.extra.get("script_path")
+    given = job.extra.get("local_script")
     text = get(given) if given is not None else None
     if isinstance(text, str) and not text.startswith(("http://", "https://")):
         yield Hit(given.place or job.place, {"path": text}, {"script": text})
@@ -238,9 +234,14 @@ def local_data(context: Context, **_: object) -> Iterator[Hit]:
                 isinstance(name, str) and name.endswith((".json", ".jsonl", ".csv", ".parquet"))
             ):
                 path, place = name, dataset.id.place
-            if path and _RELATIVE.match(path):
+            if path and _RELATIVE.match(path) and not _shipped(job, path):
                 yield Hit(place or dataset.place or job.place, {"path": path}, {"path": path})
                 return
+
+
+def _shipped(job: Job, path: str) -> bool:
+    """Whether a path is among the arguments: huggingface_hub sends such files along."""
+    return any(path in str(get(value) or value.raw) for s in job.scripts for value in s.args)
 
 
 def _first_path(given: object) -> str:
@@ -341,50 +342,3 @@ def namespace_mismatch(context: Context, **_: object) -> Iterator[Hit]:
                 {"namespace": space, "hub_model_id": target},
             )
             return
-
-
-#: Bytes per parameter while weights are read into host RAM before they go to the GPU.
-_BYTES = {"float32": 4, "fp32": 4, "torch.float32": 4}
-
-
-def host_ram(context: Context, **_: object) -> Iterator[Hit]:
-    """Weights that are loaded through host RAM and do not fit it."""
-    from ftdoctor.job.hardware import hardware
-
-    job = context.job
-    machine = hardware(job)
-    ram = getattr(machine, "ram_gib", None) if machine is not None else None
-    if not ram or not job.trainings:
-        return
-    for training in job.trainings:
-        model = get(training.model)
-        if (
-            not isinstance(model, str)
-            or training.quantization is not None
-            or training.lora is not None
-        ):
-            continue
-        if "low_cpu_mem_usage" in training.model_kwargs or "device_map" in training.model_kwargs:
-            continue
-        count = _parameters(model)
-        if not count:
-            continue
-        dtype = str(
-            get(training.model_kwargs.get("dtype") or training.model_kwargs.get("torch_dtype"))
-            or ""
-        ).replace("torch.", "")
-        if dtype not in ("float32", "fp32"):
-            continue
-        need = count * 4 / 2**30
-        if need > ram:
-            values = {"model": model, "need": f"{need:.0f}", "ram": f"{ram:.0f}"}
-            yield Hit(training.model.place if training.model else job.place, values, values)
-            return
-
-
-def _parameters(model: str) -> int | None:
-    try:
-        from ftdoctor.memory.shapes import parameters
-    except ImportError:
-        return None
-    return parameters(model)

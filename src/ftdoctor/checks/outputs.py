@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import HF_JOBS, argument, code, code_gap, launched, remote, trains, words
+from ftdoctor.checks.token_uses import node_place
 from ftdoctor.job.value import get
 from ftdoctor.rulebook.model import Edit, Hit, TextEdit
 
@@ -116,32 +118,35 @@ def _gcs_hit(job: Job, place: object, name: str, text: str) -> Hit:
     )
 
 
-_GS_IN_CODE = re.compile(
-    r"""(?:open|os\.makedirs|os\.path\.exists|os\.listdir|torch\.save|torch\.load|save_pretrained|save_model|Path)\(\s*(?:[^()\n"']*,\s*)?[rf]?["'](?P<uri>gs://[^"'\n]+)["']"""
+#: Functions that know paths of a file system only.
+_PATHS_ONLY = re.compile(
+    r"(?:open|os\.(?:makedirs|mkdir|listdir|path\.(?:exists|isdir|isfile|getsize))"
+    r"|torch\.(?:save|load)|(?:\w+\.)*(?:save_pretrained|save_model)|(?:pathlib\.)?Path)\Z"
 )
 
 
 def bucket_in_open(context: Context, **_: object) -> Iterator[Hit]:
     """A gs:// address given to open(), os or torch.save, which only know paths."""
-    job = context.job
-    for script in job.scripts:
-        if script.role == "submit":
-            continue
+    for script in context.job.scripts:
         text = script.source.text
-        if "gs://" not in text or re.search(
-            r"import\s+(?:gcsfs|fsspec|tensorflow)|from\s+(?:gcsfs|fsspec|cloudpathlib|smart_open|etils)|tf\.io",
-            text,
-        ):
+        if script.role == "submit" or "gs://" not in text or script.tree is None:
             continue
-        for match in _GS_IN_CODE.finditer(text):
-            line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
-            if "#" in line:
+        if _FILE_SYSTEMS.search(text):
+            continue
+        for node in ast.walk(script.tree):
+            if not isinstance(node, ast.Call) or not _PATHS_ONLY.match(ast.unparse(node.func)):
                 continue
-            uri = match["uri"]
-            values = {"uri": uri, "right": "/gcs/" + uri.removeprefix("gs://")}
-            yield Hit(
-                script.source.span(match.start("uri"), match.end("uri")), values, {"uri": uri}
-            )
+            for value in node.args:
+                if isinstance(value, ast.Constant) and str(value.value).startswith("gs://"):
+                    uri = str(value.value)
+                    values = {"uri": uri, "right": "/gcs/" + uri.removeprefix("gs://")}
+                    yield Hit(node_place(script.source, value), values, {"uri": uri})
+
+
+#: Libraries that make some of these functions take addresses.
+_FILE_SYSTEMS = re.compile(
+    r"import\s+(?:gcsfs|fsspec|tensorflow)|from\s+(?:gcsfs|fsspec|cloudpathlib|smart_open|etils)|tf\.io"
+)
 
 
 def copied_from_elsewhere(context: Context, **_: object) -> Iterator[Hit]:

@@ -320,7 +320,7 @@ def forgotten_f(context: Context, **_: object) -> Iterator[Hit]:
             or not isinstance(known, str)
             or "\n" in known
             or '"' in known
-            or known.lstrip().startswith(("{", "["))
+            or known.lstrip().startswith("[")
         ):
             continue
         match = _F_FIELD.search(known)

@@ -145,6 +145,8 @@ OTHER_IN_TEXT: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("AWS access key", re.compile(r"(?<![A-Za-z0-9])AKIA[0-9A-Z]{16}(?![A-Za-z0-9])")),
 )
 WANDB_IN_TEXT: tuple[re.Pattern[str], ...] = (
-    re.compile(r"""(?i)wandb[^\n]{0,60}?(?:\n\s*(?:-\s*)?value:\s*["']?|["'=:\s])(?P<key>[0-9a-f]{40})(?![0-9a-zA-Z])"""),
+    re.compile(
+        r"""(?i)wandb[^\n]{0,60}?(?:\n\s*(?:-\s*)?value:\s*["']?|["'=:\s])(?P<key>[0-9a-f]{40})(?![0-9a-zA-Z])"""
+    ),
     re.compile(r"(?P<key>(?<![A-Za-z0-9_])wandb_v1_[A-Za-z0-9_]{40,})"),
 )

@@ -149,22 +149,17 @@ def login_prompt(context: Context, **_: object) -> Iterator[Hit]:
             continue
         for call, name in _login_calls(script):
             old = _hub_major(job) == 0
-            if launched(job) and has_token(job) and not old and name != "notebook_login":
-                continue  # it sees the token and returns
-            if own_token_before(script, call):
+            if not launched(job) or env_open(job) or (has_token(job) and not old):
+                continue  # the launch may give a token, and with one the call returns at once
+            if sets_token(script):
                 continue
-            if not launched(job) and name == "login":
-                continue  # the launch may give a token, and then it returns at once
             from ftdoctor.checks.token_uses import node_place
 
             yield Hit(
                 node_place(script.source, call),
                 {"call": f"{name}()", "what": _what_happens(job, name)},
                 {"call": name, "huggingface_hub": job.version("huggingface-hub")},
-                severity="warning"
-                if env_open(job) or (name == "notebook_login" and has_token(job))
-                else None,
-                summary="{call} in a container without a token: {what}.",
+                summary="{call} in a container, where nobody can answer: {what}.",
             )
             return
 
@@ -180,8 +175,8 @@ def _what_happens(job: Job, name: str) -> str:
     return "it prints a web address and waits up to 15 minutes for someone to open it"
 
 
-def own_token_before(script: Script, call: ast.Call) -> bool:
-    """Whether the code sets the token itself, so that the login call finds one."""
+def sets_token(script: Script) -> bool:
+    """Whether the code sets the token itself, so that a login call finds one."""
     return bool(
         re.search(
             r"environ\s*\[\s*[\"']HF_TOKEN[\"']\s*\]\s*=|HfFolder\.save_token", script.source.text

@@ -1,0 +1,113 @@
+"""Host memory and boot disk against the size of the weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ftdoctor.checks.about import environments
+from ftdoctor.checks.vertex_spec import DISK_DEFAULT
+from ftdoctor.job.value import get
+from ftdoctor.rulebook.model import Hit, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.checks.context import Context
+    from ftdoctor.job.model import Job, Training
+
+_WIDTH = {
+    "float32": 4,
+    "fp32": 4,
+    "float": 4,
+    "bfloat16": 2,
+    "bf16": 2,
+    "float16": 2,
+    "fp16": 2,
+    "half": 2,
+}
+#: GB of a boot disk that system, container image and packages take at the least (own estimate).
+_SYSTEM_GB = 15
+
+
+def _parameters(model: object) -> int | None:
+    if not isinstance(model, str) or "/" not in model:
+        return None
+    from ftdoctor.memory.shapes import find
+
+    shape = find(model)
+    return shape.params if shape is not None else None
+
+
+def _dtype(training: Training) -> str:
+    given = training.model_kwargs.get("dtype") or training.model_kwargs.get("torch_dtype")
+    return str(get(given) or "").replace("torch.", "")
+
+
+def host_ram(context: Context, **_: object) -> Iterator[Hit]:
+    """Weights that are put together in host memory and do not fit it.
+
+    Told only for a dtype that is written and a load without device_map: other loads go to the GPU
+    piece by piece.
+    """
+    from ftdoctor.job.hardware import hardware
+
+    job = context.job
+    ram = hardware(job).ram_gb
+    if not ram:
+        return
+    for training in job.trainings:
+        if training.quantization is not None or "device_map" in training.model_kwargs:
+            continue
+        width = _WIDTH.get(_dtype(training))
+        count = _parameters(get(training.model))
+        if width is None or count is None:
+            continue
+        need = count * width / 1e9
+        if need > ram:
+            values = {"model": get(training.model), "need": f"{need:.0f}", "ram": f"{ram:.0f}"}
+            place = training.model.place if training.model else None
+            yield Hit(place or job.place, values, values)
+            return
+
+
+def boot_disk(context: Context, **_: object) -> Iterator[Hit]:
+    """A boot disk that the download of the weights alone fills."""
+    job = context.job
+    if job.platform != "vertex" or not job.pools or _cached_elsewhere(job):
+        return
+    pool = job.pools[0]
+    if pool.boot_disk_gb is not None and not pool.boot_disk_gb.known:
+        return
+    if pool.machine_type is None:
+        return
+    size = get(pool.boot_disk_gb) or DISK_DEFAULT
+    machine = get(pool.machine_type) or ""
+    for training in job.trainings:
+        count = _parameters(get(training.model))
+        if count is None:
+            continue
+        need = count * 2 / 1e9
+        if need + _SYSTEM_GB <= size:
+            continue
+        # Machines of the a3 and a4 families bring local SSDs of their own.
+        severity: Severity | None = (
+            "warning" if machine.startswith(("a3-", "a4")) or need < size else None
+        )
+        place = pool.boot_disk_gb.place if pool.boot_disk_gb else None
+        right = -(-int(need * 2 + 50) // 50) * 50
+        values = {
+            "model": get(training.model),
+            "need": f"{need:.0f}",
+            "size": size,
+            "right": right,
+        }
+        yield Hit(place or pool.place, values, values, severity=severity)
+        return
+
+
+def _cached_elsewhere(job: Job) -> bool:
+    for env in environments(job):
+        for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE"):
+            if name in env and not (get(env[name]) or "").startswith(("/root", "/tmp", "/home")):
+                return True
+    return False

@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.checks.installed import present, shown, true, version
-from ftdoctor.job.installs import Install, installs
-from ftdoctor.job.pep440 import at_least, exact_pin, public
+from ftdoctor.job.installs import Install, install_of, installs
+from ftdoctor.job.pep440 import at_least, exact_pin, local_label, public
 from ftdoctor.job.releases import canonical
-from ftdoctor.job.surroundings import job_steps
+from ftdoctor.job.surroundings import header_of, job_steps
 from ftdoctor.job.torch_build import index_label, offered
 from ftdoctor.rulebook.model import Edit, Hit, TextEdit
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftdoctor.checks.context import Context
-    from ftdoctor.job.model import Job, Step
+    from ftdoctor.job.model import Job, Requirement, Step
     from ftdoctor.job.source import Place
 
 #: Packages that the torch indexes (download.pytorch.org/whl/...) do not hold.
@@ -27,6 +27,18 @@ _NOT_THERE = frozenset(
     "liger-kernel peft sentence-transformers trackio transformers trl unsloth wandb".split()
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+#: Variables that name another index to pip or uv.
+_INDEX_VARIABLES = (
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "UV_INDEX",
+    "UV_INDEX_URL",
+    "UV_EXTRA_INDEX_URL",
+    "UV_DEFAULT_INDEX",
+    "UV_FIND_LINKS",
+    "UV_TORCH_BACKEND",
+)
 
 
 def _items(install: Install) -> Iterator[tuple[str, str, Place]]:
@@ -89,6 +101,47 @@ def torch_not_on_index(context: Context) -> Iterator[Hit]:
                 {"torch": pin, "index": install.index, "label": label, "newest": newest},
                 summary=f"torch {pin} was not built for {label}; the newest there is {newest}",
             )
+
+
+def build_without_index(context: Context) -> Iterator[Hit]:
+    """A pin such as torch==2.4.1+cu121 with no index that has builds of that label."""
+    job = context.job
+    environment = job.environment
+    if environment is None or environment.kind in ("colab", "unknown"):
+        return
+    commands = installs(job)
+    for requirement in environment.taken:
+        pin = exact_pin(requirement.specifier)
+        label = local_label(pin)
+        if requirement.url or not re.fullmatch(r"cu\d{2,3}|cpu|rocm[\d.]+", label):
+            continue
+        if _index_known(job, requirement, install_of(requirement, commands)):
+            continue
+        image = environment.image
+        here = (image.packages.get(requirement.name) or "") if image else ""
+        if here == pin or (not environment.isolated and not (image and image.known)):
+            continue
+        yield Hit(
+            requirement.place,
+            {"package": requirement.name, "pin": pin, "label": label},
+            summary=f"{requirement.name}=={pin} is not on the default index, which has no "
+            f"+{label} builds",
+        )
+        return
+
+
+def _index_known(job: Job, requirement: Requirement, command: Install | None) -> bool:
+    """Whether an index or folder of wheels besides the default one is in play."""
+    if requirement.index or (command and (command.index or command.extra_indexes)):
+        return True
+    if any(name in pool.env for pool in job.pools for name in _INDEX_VARIABLES):
+        return True
+    marks = ("index-url", "find-links", "[[tool.uv.index]]", "[tool.uv.sources]", "torch-backend")
+    texts = [header_of(s.source.text) for s in job.scripts]
+    path = requirement.place.path if requirement.place else ""
+    texts += [s.text for s in job.sources if s.path == path or s.path.endswith("pyproject.toml")]
+    texts += [step.text for step in job.steps if "config" in step.text or "export" in step.text]
+    return any(mark in text for text in texts for mark in (*marks, *_INDEX_VARIABLES))
 
 
 def uv_without_environment(context: Context) -> Iterator[Hit]:

@@ -28,8 +28,8 @@ def present(job: Job, package: str) -> bool | None:
     environment = job.environment
     if environment is None:
         return None
-    if environment.conflicts and not environment.isolated:
-        return None
+    if environment.conflicts:
+        return None  # the install command fails; that is told by its own rule
     if environment.whole or name in environment.absent:
         return False
     return None

@@ -121,8 +121,12 @@ def _conflicts(job: Job) -> Iterator[tuple[str, Conflict]]:
         release = find(conflict.package, pin) if pin else None
         specifier = ",".join(s for _, s in conflict.wants if s)
         offered = [r for r in rows if matches(r.version, specifier) and not r.yanked]
-        refused = offered and not candidates_fit(job, conflict, specifier)
-        if environment.python and (release is not None or refused):
+        python = environment.python
+        if release is not None:
+            refused = bool(python) and not matches(python, release.python)
+        else:
+            refused = bool(offered and python) and not candidates_fit(job, conflict, specifier)
+        if refused:
             yield "python", conflict
         elif pin and rows and release is None and not is_prerelease(pin):
             yield "version", conflict

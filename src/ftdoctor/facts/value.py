@@ -1,0 +1,60 @@
+"""A live fact is a value, or Unknown with the reason. The call that gave it is kept for reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """What could not be learnt. `needs` is what would let us learn it ("a network", a role)."""
+
+    reason: str
+    call: str = ""
+    needs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The Hub's answer on one repository.
+
+    `kind` is one of: open, not-signed-in, not-requested, pending, rejected, reset,
+    fine-grained-no-gated, invalid-token, missing-or-private, disabled, read-only, org-policy.
+    `repo_type` is "model", "dataset" or "space". `said` is the server's own sentence.
+    """
+
+    repo: str
+    kind: str
+    repo_type: str = "model"
+    said: str = ""
+    call: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who a token belongs to and what it may do, as `GET /api/whoami-v2` states it.
+
+    Schema: Hub OpenAPI (https://huggingface.co/.well-known/openapi.json), path /api/whoami-v2.
+    `role` is read, write, fineGrained or "" (OAuth tokens state none). `permissions` maps an
+    entity ("user:NAME", "org:NAME", "model:ID", "") to its permission strings.
+    """
+
+    name: str
+    kind: str
+    role: str = ""
+    permissions: dict[str, frozenset[str]] | None = None
+    can_read_gated: bool | None = None
+    expires: str = ""
+    #: Organisation -> role in it ("admin", "write", "contributor", "read", "no_access").
+    organisations: dict[str, str] | None = None
+    #: Organisation -> restrictions that stop this token there.
+    restrictions: dict[str, tuple[str, ...]] | None = None
+    call: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRefused:
+    """The Hub said that the token is invalid, expired or revoked."""
+
+    said: str
+    call: str = ""

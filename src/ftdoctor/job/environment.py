@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from ftdoctor.job.images import Image
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 Kind = Literal["image", "uv-script", "uv-project", "venv", "colab", "local", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(NamedTuple):
     """Requirements that no set of releases satisfies: the installer would stop."""
 
     package: str

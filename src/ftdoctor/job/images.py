@@ -7,10 +7,14 @@ someone built is unknown, and says so. Checks must treat "unknown" as such, neve
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftdoctor.job.pep440 import at_least
 from ftdoctor.tables import table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Packages of fine-tuning that a base image not made for it lacks.
 STACK = frozenset(
@@ -20,8 +24,10 @@ STACK = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Image(NamedTuple):
     """What is known of an image.
 
     `packages` maps a name to its version, or to None when only its presence is known; versions of
@@ -36,12 +42,12 @@ class Image:
     python: str = ""
     #: CUDA toolkit in the image, "12.1"; "" when there is none or it is unknown.
     cuda: str = ""
-    packages: dict[str, str | None] = field(default_factory=dict)
+    packages: Mapping[str, str | None] = _NOTHING
     absent: frozenset[str] = frozenset()
     whole: bool = False
     user: str = ""
     home: str = "/root"
-    env: dict[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = _NOTHING
     #: Day on which the publisher stopped offering it, "2026-07-24"; "" when not known.
     ended: str = ""
     #: Why the content is not known, for reports.
@@ -53,25 +59,23 @@ class Image:
         return self.family != "unknown"
 
 
-_PREBUILT = re.compile(
+_PREBUILT = (
     r"(?:us|europe|asia)-docker\.pkg\.dev/vertex-ai/training/(?P<kind>pytorch-gpu|pytorch-cpu|pytorch-xla)"
     r"\.(?P<major>\d+)-(?P<minor>\d+)(?:\.py(?P<py>\d+))?"
 )
-_DLC = re.compile(
+_DLC = (
     r"deeplearning-platform-release/(?:gcr\.io/)?pytorch-(?P<kind>gpu|cpu|cu(?P<cu>\d{3}))"
     r"\.(?P<major>\d+)-(?P<minor>\d+)(?:\.(?:ubuntu\d+\.)?py(?P<py>\d+))?"
 )
-_HF = re.compile(
+_HF = (
     r"deeplearning-platform-release/(?:gcr\.io/)?(?P<tag>huggingface-pytorch-training-"
     r"(?:cu(?P<cu>\d{3})|gpu)\.(?P<major>\d+)-(?P<minor>\d+)\.transformers\.(?P<tmaj>\d+)-(?P<tmin>\d+)"
     r"(?:\.[a-z0-9]+)?(?:\.py(?P<py>\d+))?)"
 )
-_TORCH_TAG = re.compile(
-    r"(?P<version>\d+\.\d+\.\d+)-cuda(?P<cuda>\d+\.\d+)-cudnn\d+-(?:runtime|devel)\Z"
-)
-_UV = re.compile(r"(?:^|[-.])(?:python|py)(?P<py>3\.\d+)")
-_PYTHON = re.compile(r"(?P<py>3\.\d+)(?:\.\d+)?(?:-|\Z)")
-_CUDA = re.compile(r"(?P<cuda>\d+\.\d+)(?:\.\d+)?-")
+_TORCH_TAG = r"(?P<version>\d+\.\d+\.\d+)-cuda(?P<cuda>\d+\.\d+)-cudnn\d+-(?:runtime|devel)\Z"
+_UV = r"(?:^|[-.])(?:python|py)(?P<py>3\.\d+)"
+_PYTHON = r"(?P<py>3\.\d+)(?:\.\d+)?(?:-|\Z)"
+_CUDA = r"(?P<cuda>\d+\.\d+)(?:\.\d+)?-"
 _UBUNTU_PYTHON = {"20.04": "3.8", "22.04": "3.10", "24.04": "3.12"}
 
 
@@ -117,7 +121,7 @@ def _dotted(digits: str | None) -> str:
 
 
 def _hf_dlc(uri: str, repository: str, tag: str) -> Image | None:
-    match = _HF.search(repository)
+    match = re.search(_HF, repository)
     if not match:
         return None
     rows = table("images")["hf_dlc"]
@@ -165,10 +169,10 @@ def _cuda_of(digits: str | None) -> str:
 
 
 def _google(uri: str, repository: str, tag: str) -> Image | None:
-    match = _PREBUILT.search(repository)
+    match = re.search(_PREBUILT, repository)
     family = "google-prebuilt"
     if not match:
-        match = _DLC.search(repository)
+        match = re.search(_DLC, repository)
         family = "google-dlc"
     if not match:
         return None
@@ -206,7 +210,7 @@ def _by_name(uri: str, repository: str, tag: str) -> Image | None:
     if short == "huggingface/trl":
         return _trl(uri, tag)
     if short in ("nvidia/cuda", "nvcr.io/nvidia/cuda"):
-        match = _CUDA.match(tag)
+        match = re.match(_CUDA, tag)
         ubuntu = re.search(r"ubuntu(\d\d\.?\d\d)", tag)
         release = ubuntu[1] if ubuntu else ""
         release = release if "." in release else f"{release[:2]}.{release[2:]}"
@@ -219,12 +223,12 @@ def _by_name(uri: str, repository: str, tag: str) -> Image | None:
             whole=True,
         )
     if short == "ghcr.io/astral-sh/uv":
-        match = _UV.search(tag)
+        match = re.search(_UV, tag)
         return Image(
             uri, "uv", python=match["py"] if match else "", absent=STACK | {"torch"}, whole=True
         )
     if short == "python":
-        match = _PYTHON.match(tag)
+        match = re.match(_PYTHON, tag)
         return Image(
             uri, "python", python=match["py"] if match else "", absent=STACK | {"torch"}, whole=True
         )
@@ -243,7 +247,7 @@ def _by_name(uri: str, repository: str, tag: str) -> Image | None:
 
 
 def _pytorch(uri: str, tag: str) -> Image:
-    match = _TORCH_TAG.match(tag)
+    match = re.match(_TORCH_TAG, tag)
     present: dict[str, str | None] = {
         "torch": None,
         "torchvision": None,

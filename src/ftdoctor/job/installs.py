@@ -12,12 +12,12 @@ from ftdoctor.job.releases import canonical
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job, Requirement, Step
 
-_PIP = re.compile(r"(?:.*/)?pip(?:3(?:\.\d+)?)?\Z")
-_PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?\Z")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PIP = r"(?:.*/)?pip(?:3(?:\.\d+)?)?\Z"
+_PYTHON = r"(?:.*/)?python(?:3(?:\.\d+)?)?\Z"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 #: Short options written together that hold -U.
-_UPGRADE = re.compile(r"-[qvIU]*U[qvI]*\Z")
-_PATH = re.compile(r"(?:\.{1,2}(?:/|\Z)|/|\.\[)|.*\.(?:whl|tar\.gz)\Z")
+_UPGRADE = r"-[qvIU]*U[qvI]*\Z"
+_PATH = r"(?:\.{1,2}(?:/|\Z)|/|\.\[)|.*\.(?:whl|tar\.gz)\Z"
 #: Options of pip and uv that take a value.
 _VALUED = frozenset(
     "-r --requirement -c --constraint -i --index-url --extra-index-url -f --find-links -t --target "
@@ -59,11 +59,11 @@ def tail_of(step: Step) -> tuple[str, list[str | None]] | None:
     if not words or words[0] is None:
         return None
     head = words[0]
-    if _PYTHON.match(head) and words[1:3] == ["-m", "pip"]:
+    if re.match(_PYTHON, head) and words[1:3] == ["-m", "pip"]:
         words, head = words[2:], "pip"
-    elif _PYTHON.match(head) and words[1:3] == ["-m", "uv"]:
+    elif re.match(_PYTHON, head) and words[1:3] == ["-m", "uv"]:
         words, head = ["uv", *words[3:]], "uv"
-    if _PIP.match(head):
+    if re.match(_PIP, head):
         return ("pip", words[words.index("install") + 1 :]) if "install" in words[1:4] else None
     if posixpath.basename(head) == "uv" and words[1:3] == ["pip", "install"]:
         return "uv", words[3:]
@@ -99,9 +99,9 @@ def read_install(step: Step) -> Install | None:
             continue
         install.items.append(word)
     for item in install.items:
-        if _PATH.match(item):
+        if re.match(_PATH, item):
             install.unread = install.unread or f"what {item!r} requires cannot be told"
-        elif "://" in item and not _NAME.match(item.partition("@")[0].strip()):
+        elif "://" in item and not re.match(_NAME, item.partition("@")[0].strip()):
             install.unread = install.unread or f"what {item!r} installs cannot be told"
     return install
 
@@ -120,7 +120,7 @@ def _value(install: Install, option: str, value: str) -> None:
 
 
 def _flag(install: Install, option: str) -> None:
-    if option in ("--upgrade", "--force-reinstall", "--reinstall") or _UPGRADE.match(option):
+    if option in ("--upgrade", "--force-reinstall", "--reinstall") or re.match(_UPGRADE, option):
         install.upgrade = True
     elif option == "--no-deps":
         install.no_deps = True
@@ -164,7 +164,7 @@ def install_of(requirement: Requirement, found: list[Install]) -> Install | None
 _SHELLS = frozenset({"bash", "sh", "source", ".", "make", "zsh"})
 _MANAGERS = frozenset("conda mamba micromamba poetry pipenv pdm rye pixi hatch".split())
 _MANAGER_VERBS = frozenset({"install", "env", "create", "sync", "update"})
-_INSTALLS_IN_CODE = re.compile(
+_INSTALLS_IN_CODE = (
     r"pip[\"']?\s*,?\s*[\"']?\s*install|ensurepip|os\.system\(\s*f?[\"'][^\"']*install"
 )
 
@@ -194,6 +194,6 @@ def unread_installs(job: Job, found: list[Install]) -> list[str]:
         ):
             reasons.append(f"what `{head} {second}` installs is not read")
     for script in job.scripts:
-        if script.role != "submit" and _INSTALLS_IN_CODE.search(script.source.text):
+        if script.role != "submit" and re.search(_INSTALLS_IN_CODE, script.source.text):
             reasons.append(f"{script.source.path} installs packages itself")
     return list(dict.fromkeys(reasons))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ftdoctor.job.pep440 import is_prerelease, matches, newer
 from ftdoctor.tables import table
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """One Requires-Dist line, its marker already found to hold on Linux."""
 
     name: str
@@ -22,8 +20,7 @@ class Need:
     extra: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """One release. `python` is its Requires-Python."""
 
     version: str
@@ -33,8 +30,8 @@ class Release:
     yanked: bool = False
 
 
-_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?\s*(.*)")
-_EXTRA = re.compile(r"extra\s*==\s*[\"']([^\"']+)[\"']")
+_NAME = r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?\s*(.*)"
+_EXTRA = r"extra\s*==\s*[\"']([^\"']+)[\"']"
 _SIMPLE_MARKERS = {
     "sys_platform": "linux",
     "platform_system": "Linux",
@@ -42,8 +39,8 @@ _SIMPLE_MARKERS = {
     "platform_python_implementation": "CPython",
     "implementation_name": "cpython",
 }
-_COMPARE = re.compile(r"(\w+)\s*(==|!=|<=|>=|<|>|in|not in)\s*[\"']([^\"']*)[\"']\Z")
-_REVERSED = re.compile(r"[\"']([^\"']*)[\"']\s*(in)\s*(\w+)\Z")
+_COMPARE = r"(\w+)\s*(==|!=|<=|>=|<|>|in|not in)\s*[\"']([^\"']*)[\"']\Z"
+_REVERSED = r"[\"']([^\"']*)[\"']\s*(in)\s*(\w+)\Z"
 
 
 def canonical(name: str) -> str:
@@ -116,11 +113,11 @@ def parse_need(line: str, python: str, arch: str = "x86_64") -> Need | None:
     body, _, marker = line.partition(";")
     extra = ""
     if marker.strip():
-        named = _EXTRA.search(marker)
+        named = re.search(_EXTRA, marker)
         extra = canonical(named[1]) if named else ""
         if not _holds(marker, python, arch):
             return None
-    match = _NAME.match(body)
+    match = re.match(_NAME, body)
     if not match:
         return None
     extras = tuple(canonical(e) for e in (match[2] or "").split(",") if e.strip())
@@ -138,11 +135,11 @@ def _holds(marker: str, python: str, arch: str) -> bool:
 
 
 def _term(term: str, python: str, arch: str) -> bool | None:
-    turned = _REVERSED.match(term)
+    turned = re.match(_REVERSED, term)
     if turned:
         values = {**_SIMPLE_MARKERS, "platform_machine": arch}
         return turned[1] in values[turned[3]] if turned[3] in values else None
-    match = _COMPARE.match(term)
+    match = re.match(_COMPARE, term)
     if not match:
         return None
     name, operator, value = match[1], match[2], match[3]
@@ -159,7 +156,7 @@ def _term(term: str, python: str, arch: str) -> bool | None:
 def _marker_with_packaging(marker: str, python: str, arch: str) -> bool:
     from packaging.markers import InvalidMarker, Marker
 
-    named = _EXTRA.search(marker)
+    named = re.search(_EXTRA, marker)
     environment: dict[str, Any] = {
         **_SIMPLE_MARKERS,
         "platform_machine": arch,

@@ -7,8 +7,7 @@ Installed packages are kept when they satisfy what is asked (pip's "only if need
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ftdoctor.job.environment import Conflict
 from ftdoctor.job.pep440 import exact_pin, is_prerelease, matches
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 _STEPS = 4000
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One requirement that the job itself states."""
 
     name: str
@@ -35,19 +33,20 @@ class Ask:
     place: Place | None = None
 
 
-@dataclass(slots=True)
 class Plan:
-    """The outcome: versions by name (None = present, version not known), and who asked for each."""
+    """The outcome: versions by name (None = present, version not known), and who asked for each.
 
-    versions: dict[str, str | None] = field(default_factory=dict)
-    #: name -> "the job" or "trl 1.16.0"
-    asked_by: dict[str, str] = field(default_factory=dict)
-    conflict: Conflict | None = None
-    gave_up: bool = False
+    `asked_by` maps a name to "the job" or "trl 1.16.0".
+    """
+
+    def __init__(self, versions: dict[str, str | None]) -> None:
+        self.versions = versions
+        self.asked_by: dict[str, str] = {}
+        self.conflict: Conflict | None = None
+        self.gave_up = False
 
 
-@dataclass(slots=True)
-class _Want:
+class _Want(NamedTuple):
     specifier: str
     by: str
     pinned: bool
@@ -226,7 +225,7 @@ def resolve(
     }
     extras = {name: tuple(canonical(e) for e in ask.extras) for name, ask in merged.items()}
     answer = search.solve({}, wants, extras, list(merged))
-    plan = Plan(versions=dict(installed))
+    plan = Plan(dict(installed))
     if answer is None:
         plan.gave_up = search.steps > _STEPS
         plan.conflict = search.noted[1] if search.noted and not plan.gave_up else None

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 #: Image of `hf jobs uv run` when none is given (huggingface_hub 2.4.0, _jobs_api.py).
 UV_IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"
-_HEADER = re.compile(r"^# /// script\s*$(.*?)^# ///\s*$", re.M | re.S)
-_REQUIRES_PYTHON = re.compile(r"^#\s*requires-python\s*=\s*[\"']([^\"']+)[\"']", re.M)
+_HEADER = r"^# /// script\s*$(.*?)^# ///\s*$"
+_REQUIRES_PYTHON = r"^#\s*requires-python\s*=\s*[\"']([^\"']+)[\"']"
 #: Minor versions that uv offers, in the order in which it looks for one to download.
 _PYTHONS = ("3.14", "3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
 _UV_FORMS = frozenset({"uv-script"})
-_ARM_MACHINES = re.compile(r"a4x-|c4a-|t2a-")
+_ARM_MACHINES = r"a4x-|c4a-|t2a-"
 
 
 def words(step: Step) -> list[str]:
@@ -43,7 +43,7 @@ def job_steps(job: Job) -> Iterator[tuple[Step, list[str]]]:
 
 def header_of(text: str) -> str:
     """Return the PEP 723 header of a script without its markers, "" when it has none."""
-    match = _HEADER.search(text)
+    match = re.search(_HEADER, text, re.M | re.S)
     return match[1] if match else ""
 
 
@@ -53,7 +53,13 @@ def _headers(job: Job) -> list[str]:
 
 
 def image_of(job: Job) -> str:
-    """Return the image of the chief pool, "" when it is not written or not known."""
+    """Return the image of the chief pool, "" when it is not written or not known.
+
+    Of an image that a Dockerfile beside the job builds, it is the image that it starts from.
+    """
+    base = job.extra.get("base_image")
+    if base is not None and get(base):
+        return str(get(base))
     pool = job.pool
     return (get(pool.image) if pool else None) or ""
 
@@ -73,7 +79,7 @@ def environment_of(job: Job) -> Environment:
     if uri:
         environment.image = read_image(uri)
     machine = get(job.pool.machine_type) if job.pool else None
-    if machine and _ARM_MACHINES.match(machine):
+    if machine and re.match(_ARM_MACHINES, machine):
         environment.arch = "aarch64"
     environment.python, environment.python_source = _python(job, kind, environment.image)
     return environment
@@ -129,7 +135,7 @@ def _python(job: Job, kind: Kind, image: Image | None) -> tuple[str, str]:
     stated = get(job.python)
     wanted = ""
     for header in _headers(job):
-        match = _REQUIRES_PYTHON.search(header)
+        match = re.search(_REQUIRES_PYTHON, header, re.M)
         wanted = match[1] if match else wanted
     minor = re.match(r"(?:cpython-?|python)?(3\.\d+)", stated or "")
     if minor:

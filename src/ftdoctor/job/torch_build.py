@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ftdoctor.job.pep440 import local_label, matches, public
 from ftdoctor.job.releases import find
 from ftdoctor.tables import table
 
-_INDEX = re.compile(r"(?:/whl/(?:test/|nightly/)?|\A)(cu\d{2,3}|cpu|rocm[\d.]+|xpu)(?:/|\Z)")
+_INDEX = r"(?:/whl/(?:test/|nightly/)?|\A)(cu\d{2,3}|cpu|rocm[\d.]+|xpu)(?:/|\Z)"
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(NamedTuple):
     """One wheel of torch on Linux.
 
     `cuda` is "12.6", or "" for a wheel without CUDA. `archs` are the GPU architectures that it has
@@ -34,7 +33,7 @@ class Build:
 
 def index_label(index: str) -> str:
     """Return "cu126", "cpu", ... of the address of a torch index, or "" for any other."""
-    match = _INDEX.search(index.strip().rstrip("/"))
+    match = re.search(_INDEX, index.strip().rstrip("/"))
     return match[1] if match else ""
 
 

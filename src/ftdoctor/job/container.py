@@ -32,6 +32,9 @@ def attach_command(job: Job, pool: WorkerPool, env: ReadEnv) -> None:
     if pool.python_module is not None:
         _module(job, pool, env)
         return
+    from ftdoctor.job.attached import attach_dockerfile
+
+    attach_dockerfile(job, pool, env)
     argv = [*pool.command, *pool.args]
     if not argv:
         _entry_point(job, pool, [], env)
@@ -190,9 +193,9 @@ def _entry_point(job: Job, pool: WorkerPool, args: list[Value[str]], env: ReadEn
     """The image's own entry point runs: read the Dockerfile beside the job when it builds it."""
     from ftdoctor.job.attached import entry_point
 
-    argv = entry_point(job, pool, env)
-    if argv:
-        attach_argv(job, [*argv, *args], env, pool.env, pool.place)
+    entry, command = entry_point(job, pool, env)
+    if entry or command:
+        attach_argv(job, [*entry, *(args or command)], env, pool.env, pool.place)
         return
     place = pool.image.place if pool.image is not None else pool.place
     if job.extra.get("entry_point_unread"):

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.shell_follow import Written
+from ftdoctor.job.shell_text import as_text
 from ftdoctor.job.value import known, unknown
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def read(source: Source, env: ReadEnv) -> list[Job]:
         _assign(variables, match, source)
     text = source.fragment(_as_shell(source.text), _same_lines(source), "", source.exact)
     script = read_script(text, variables, where="submit")
-    script.written = {**script.written, **_here_strings(source)}
+    script.written = {**script.written, **_here_strings(source, variables)}
     jobs = [job for step in script.steps for job in submitted(step, script, text, env)]
     for job in jobs:
         job.submit_steps = list(script.steps)
@@ -70,7 +71,7 @@ def _as_shell(text: str) -> str:
     return re.sub(r"(?m)^([ \t]*)&[ \t](?=\w)", r"\1  ", text)
 
 
-def _here_strings(source: Source) -> dict[str, Written]:
+def _here_strings(source: Source, variables: dict[str, Value[str]]) -> dict[str, Written]:
     found: dict[str, Written] = {}
     for match in _HERE.finditer(source.text):
         target = _TARGET.search(match.group(3))
@@ -87,5 +88,7 @@ def _here_strings(source: Source) -> dict[str, Written]:
         from ftdoctor.job.shell_expand import Scope
 
         scope = Scope(source, owner="PowerShell variable") if expands else None
+        if scope is not None:
+            scope.variables = {name: as_text(value) for name, value in variables.items()}
         found[target.group(1)] = Written(target.group(1), body, expands, scope)
     return found

@@ -98,6 +98,9 @@ def local_job(script: Script, source: Source, env: ReadEnv, document: bool = Fal
     trains = [x for x in launches if x.kind == "trl" or _TRAINERS & set(x.launchers)]
     if not trains and (document or not job.trainings):
         return []
+    from ftdoctor.job.attached import attach_requirements
+
+    attach_requirements(job, env)
     if job.trainings and job.trainings[0].written_as == "trl-cli":
         job.form = "trl-cli"
     started = (

@@ -51,6 +51,14 @@ def run_steps(
         _read_step(job, step, env, folder)
 
 
+def install_steps(job: Job, steps: Iterable[Step], env: ReadEnv) -> None:
+    """Add the commands of a Dockerfile: what they install counts, what they start does not."""
+    for step in _opened(list(steps), env, {}, 0):
+        job.steps.append(step)
+        if step.argv:
+            _install(job, step, env, "") or _clone(job, step)
+
+
 def _opened(
     steps: list[Step], env: ReadEnv, variables: dict[str, Value[str]], depth: int
 ) -> list[Step]:
@@ -154,7 +162,7 @@ def _install(job: Job, step: Step, env: ReadEnv, folder: str) -> bool:
     for item in install.items:
         place = next((v.place for v in step.argv if v.value == item), step.place)
         if re.match(r"(?:\.{1,2}|/)(?:/|\[|\Z)", item):
-            _project(job, env, folder, order)
+            _project(job, env, folder)
             continue
         requirement = parse_requirement(item, "step", place, install.upgrade, order)
         if requirement is not None:
@@ -192,16 +200,15 @@ def _project_install(job: Job, step: Step, env: ReadEnv, folder: str) -> bool:
         ("pipenv", "install"),
         ("pipenv", "sync"),
     ):
-        _project(job, env, folder, len(job.steps))
+        _project(job, env, folder)
         return True
     return False
 
 
-def _project(job: Job, env: ReadEnv, folder: str, order: int) -> None:
+def _project(job: Job, env: ReadEnv, folder: str) -> None:
     from ftdoctor.job.attached import attach_project
 
-    cloned = any(item.what == "cloned code" for item in job.unread)
-    attach_project(job, env, folder, cloned)
+    attach_project(job, env, folder)
 
 
 def _clone(job: Job, step: Step) -> bool:
@@ -345,6 +352,8 @@ def add_script(
         job.sources.append(source)
     if launch is not None and {"uv run", "uvx"} & set(launch.launchers):
         read_script_header(job, source)
+        if "header" not in job.extra and "uv run" in launch.launchers and job.platform != "hf-jobs":
+            _project(job, env, "")
     trainings = read_training(script, env, job.pool.env if job.pool is not None else None)
     for training in trainings:
         if launch is not None:

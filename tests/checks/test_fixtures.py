@@ -1,14 +1,19 @@
 """Every `before` rule fires on its firing fixtures and stays silent on the look-alikes.
 
 A case is a file, or a folder when a job needs several. A first comment line
-`# ftdoctor-test: --with trl==1.16.0` gives options of the command line.
+`# ftdoctor-test: --with trl==1.16.0` gives options of the command line; `--tracked` counts its
+files as tracked by git; `--hub NAME` and `--google NAME` start a server of tests/emulators in that
+state and ask it, with `--token TEXT` as this machine's token; `--write PATH TEXT` puts a file into
+the home folder.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conftest import FIXTURES
@@ -18,9 +23,6 @@ from ftdoctor.config import Config
 from ftdoctor.inspection import Inspection, inspect
 from ftdoctor.job.read import read
 from ftdoctor.rulebook.load import load
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BOOK = load()
 FOLDER = FIXTURES / "before"
@@ -45,14 +47,45 @@ def run(path: Path, monkeypatch: pytest.MonkeyPatch, code: str = "") -> Inspecti
     with_ = [given[i + 1] for i, word in enumerate(given) if word == "--with"]
     tracked: frozenset[str] | None = None
     monkeypatch.chdir(path if path.is_dir() else path.parent)
-    from pathlib import Path as P
-
-    target = P() if path.is_dir() else P(path.name)
+    target = Path() if path.is_dir() else Path(path.name)
     if "--tracked" in given:
-        tracked = frozenset(str(p) for p in P().rglob("*"))
+        tracked = frozenset(str(p) for p in Path().rglob("*"))
     reading = read([target])
     config = Config(select=(code,) if code else ())
-    return inspect(reading.jobs, BOOK, config, with_=pins(with_), tracked=tracked)
+    with ExitStack() as stack:
+        gather = _world(given, stack, monkeypatch)
+        return inspect(
+            reading.jobs, BOOK, config, with_=pins(with_), tracked=tracked, gather=gather
+        )
+
+
+def _world(given: list[str], stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Start what a case asks for and return what gathers facts there, or None for offline."""
+    asked = {word: given[i + 1] for i, word in enumerate(given) if word in ("--hub", "--google")}
+    if not asked and "--write" not in given:
+        return None
+    from tests.emulators import google, hub
+
+    from ftdoctor.facts.gather import gatherer
+
+    for number, word in enumerate(given):
+        if word == "--write":
+            path = Path.home() / given[number + 1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(given[number + 2].replace("%", "\n"))
+            stack.callback(path.unlink)
+    if "--hub" in asked:
+        from huggingface_hub import constants
+
+        server = stack.enter_context(hub.HubServer(hub.scenario(asked["--hub"])))
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        if "--anonymous" not in given:
+            monkeypatch.setenv("HF_TOKEN", hub.TOKEN)
+    if "--google" in asked:
+        servant = stack.enter_context(google.GoogleServer(google.scenario(asked["--google"])))
+        for name, value in servant.variables().items():
+            monkeypatch.setenv(name, value)
+    return gatherer(online=True, deadline=10)
 
 
 def ident(path: Any) -> str:
@@ -66,7 +99,9 @@ def test_case(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = {f.code for _, f in inspection.findings()}
     crashed = [c.error for report in inspection.jobs for c in report.crashed]
     assert not crashed
-    if path.name.startswith("fires"):
+    if path.name.startswith("fires-skip"):
+        assert code in {s.code for report in inspection.jobs for s in report.skipped}
+    elif path.name.startswith("fires"):
         assert code in found, f"{code} did not fire; jobs: {[j.job.form for j in inspection.jobs]}"
         for _, finding in inspection.findings():
             assert "{" not in re.sub(

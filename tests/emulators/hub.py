@@ -392,8 +392,9 @@ def scenario(name: str) -> State:
         state.jobs_denied = True
     elif name == "missing":
         state.repos.pop(OPEN)
-    elif name == "output-missing":
+    elif name.startswith("output-missing"):
         state.repos.pop("ada/out")
+        who.role = "read" if name.endswith("read-only") else "write"
     elif name in ("429", "500", "cut", "garbage", "proxy"):
         state.fault = name
     elif name == "slow":

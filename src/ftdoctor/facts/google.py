@@ -113,7 +113,7 @@ def _session(login: GoogleLogin) -> Any:
     except ImportError:
         raise MissingExtra("vertex", "Asking Google Cloud") from None
     if os.environ.get("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "").lower() in ("1", "true"):
-        return AuthorizedSession(AnonymousCredentials())
+        return AuthorizedSession(AnonymousCredentials(), refresh_status_codes=())
     credentials, _ = google.auth.load_credentials_from_file(login.path, scopes=[_SCOPE])
     if login.quota_project and hasattr(credentials, "with_quota_project"):
         credentials = credentials.with_quota_project(login.quota_project)

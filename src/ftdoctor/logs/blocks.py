@@ -47,6 +47,11 @@ FAILURE = lazy(
 _MILD = lazy(
     r"^\W*(?:WARN(?:ING)?|INFO|DEBUG|NOTE|FutureWarning|UserWarning|DeprecationWarning)\b|Warning: "
 )
+#: Exceptions that launchers end with when their child failed.
+_LAUNCHER = lazy(
+    r"ChildFailedError|CalledProcessError|SignalException|ProcessRaisedException"
+    r"|ProcessExitedException"
+)
 _MESSAGE_LINES = 40
 
 
@@ -86,6 +91,12 @@ class Block:
     def final(self) -> Raised | None:
         """The exception that ended it."""
         return self.raised[-1] if self.raised else None
+
+    @property
+    def launcher(self) -> bool:
+        """Whether it is the traceback of a launcher, which only tells that its child ended."""
+        final = self.final
+        return final is not None and bool(_LAUNCHER.search(final.type))
 
     def text(self, limit: int = 120) -> str:
         """Return the block as printed; a long one without its middle."""

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from ftdoctor.logs.patterns import Patterns
 
 _ROLES = {"cause": 0, "consequence": 1, "wrapper": 2}
-#: Launchers end with a traceback of their own that tells of the child's end, not of its reason.
-_LAUNCHER = lazy(
-    r"ChildFailedError|CalledProcessError|SignalException|ProcessRaisedException|ProcessExitedException"
-)
 _RETRY = lazy(r"\b[Rr]etry(?:ing)?\b|\b[Ww]ill retry\b|\battempt \d+ of \d+|Trying to resume")
 #: Known to stand in healthy logs too. Google's images print the first in runs that succeed.
 _HARMLESS = lazy(
@@ -149,8 +145,7 @@ def _rank(match: Match, run: Run, fatal: list[Block]) -> tuple[int, int, int]:
     if match.line.stream in PLATFORM_STREAMS:
         return (0, 0, match.line.at)
     if block is not None and block in fatal:
-        launcher = block.final is not None and bool(_LAUNCHER.search(block.final.type))
-        if launcher:
+        if block.launcher:
             return (3, block.last, match.line.at)
         if block.kind in ("traceback", "bare", "cut"):
             return (1, block.last, match.line.at)
@@ -175,10 +170,5 @@ def _one_each(matches: list[Match]) -> list[Match]:
 
 def _decisive(fatal: list[Block]) -> Block | None:
     """Return the failure to show when no rule knows it: the last real traceback, else the last."""
-    real = [
-        b
-        for b in fatal
-        if b.kind in ("traceback", "cut", "bare")
-        and not (b.final and _LAUNCHER.search(b.final.type))
-    ]
+    real = [b for b in fatal if b.kind in ("traceback", "cut", "bare") and not b.launcher]
     return (real or fatal or [None])[-1]  # type: ignore[list-item]

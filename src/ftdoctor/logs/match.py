@@ -9,6 +9,8 @@ from ftdoctor.logs.patterns import UNLESS
 from ftdoctor.logs.prefilter import Prefilter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ftdoctor.logs.blocks import Block
     from ftdoctor.logs.lines import Line, Text
     from ftdoctor.logs.patterns import Patterns
@@ -34,27 +36,29 @@ class Match:
 def find_matches(text: Text, blocks: list[Block], patterns: Patterns) -> list[Match]:
     """Return the matches of `any` patterns whose `unless` and `near` conditions hold, in order."""
     found: dict[tuple[int, int], Match] = {}
-    vetoed: set[int] = set()
+    vetoes: dict[int, list[Line]] = {}
     lines = text.lines
     for index, numbers, literals in _candidates(text, patterns):
         line = lines[index]
         for number in numbers:
             _, rule, kind = patterns.texts[number]
-            if kind == UNLESS and rule in vetoed:
-                continue
             if kind != UNLESS and (rule, index) in found:
                 continue
             match = _search(patterns, number, line.text, literals)
             if match is None:
                 continue
             if kind == UNLESS:
-                vetoed.add(rule)
+                vetoes.setdefault(rule, []).append(line)
             else:
                 groups = {key: value for key, value in match.items() if value is not None}
                 found[rule, index] = Match(rule, line, groups)
-    matches = [match for match in found.values() if match.rule not in vetoed]
-    _place(matches, blocks)
-    matches = [match for match in matches if _near(match, lines, patterns)]
+    matches = list(found.values())
+    member = _place(matches, blocks)
+    matches = [
+        match
+        for match in matches
+        if not _vetoed(match, vetoes.get(match.rule, ()), member) and _near(match, lines, patterns)
+    ]
     return sorted(matches, key=lambda match: match.line.at)
 
 
@@ -105,14 +109,27 @@ def _search(
     return None
 
 
-def _place(matches: list[Match], blocks: list[Block]) -> None:
-    """Give each match the block that its line is in."""
+def _place(matches: list[Match], blocks: list[Block]) -> dict[int, Block]:
+    """Give each match the block that its line is in; return the blocks by line."""
     member: dict[int, Block] = {}
     for block in blocks:
         for line in block.members:
             member.setdefault(line.at, block)
     for match in matches:
         match.block = member.get(match.line.at)
+    return member
+
+
+def _vetoed(match: Match, vetoes: Iterable[Line], member: dict[int, Block]) -> bool:
+    """Whether an `unless` line speaks against a match.
+
+    The traceback of a launcher tells nothing about the failure of its child, and does not count.
+    """
+    for line in vetoes:
+        block = member.get(line.at)
+        if block is None or block is match.block or not block.launcher:
+            return True
+    return False
 
 
 def _near(match: Match, lines: list[Line], patterns: Patterns) -> bool:

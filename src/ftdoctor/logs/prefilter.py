@@ -25,22 +25,27 @@ class Prefilter:
 
     def __init__(self, literals: Iterable[tuple[bytes, bytes, int]]) -> None:
         self._by_word: dict[bytes, list[tuple[bytes, int]]] = {}
-        self._loose: list[tuple[bytes, int]] = []
+        #: (longest piece without a separator, literal, what)
+        self._loose: list[tuple[bytes, bytes, int]] = []
         for text, word, what in literals:
             if word:
                 self._by_word.setdefault(word, []).append((text, what))
             else:
-                self._loose.append((text, what))
+                piece = max(text.translate(SEPARATE).split(), key=len, default=b"")
+                self._loose.append((piece, text, what))
 
     def present(self, block: bytes) -> Iterator[tuple[bytes, int]]:
         """Yield (literal, what) for every literal that stands somewhere in the block."""
-        words = self._by_word.keys() & set(block.translate(SEPARATE).split())
-        for word in words:
+        words = set(block.translate(SEPARATE).split())
+        for word in self._by_word.keys() & words:
             for text, what in self._by_word[word]:
                 if text in block:
                     yield text, what
-        for text, what in self._loose:
-            if text in block:
+        # A literal without a whole word has pieces of words: they are looked for in the distinct
+        # words, of which there are far fewer than there is text.
+        distinct = b" ".join(words)
+        for piece, text, what in self._loose:
+            if piece in distinct and text in block:
                 yield text, what
 
     def lines(self, text: Text) -> dict[int, set[int]]:

@@ -288,6 +288,8 @@ def numpy2(context: Context) -> Iterator[Hit]:
             place_of(job, "numpy", "torch"),
             {"torch": torch, "numpy": numpy},
             {"numpy_from": said(job, "numpy"), "torch_from": said(job, "torch")},
+            severity="warning",
+            summary=f"torch {torch} was built for NumPy 1; {shown(job, 'numpy')} will be there",
         )
 
 

@@ -84,7 +84,8 @@ class _Search:
         if name in self.installed and not upgrade:
             here = self.installed[name]
             if here is None:
-                if all(not want.specifier for want in wants):
+                # There in a version that is not known: it most likely satisfies a range.
+                if not any(exact_pin(want.specifier) for want in wants):
                     return [None]
             elif all(matches(here, want.specifier) for want in wants):
                 found.append(here)
@@ -245,11 +246,15 @@ def _asker(
     search: _Search,
     extras: dict[str, tuple[str, ...]],
 ) -> str:
-    """Return which chosen package asks for a transitive one."""
+    """Return which chosen package asks for a transitive one, first one that made it change."""
+    here = search.installed.get(name)
+    asker = ""
     for other, version in answer.items():
         if version is None:
             continue
-        found = search.requirements(other, version, extras.get(other, ()))
-        if any(need.name == name for need in found):
-            return f"{other} {version}"
-    return ""
+        for need in search.requirements(other, version, extras.get(other, ())):
+            if need.name == name:
+                asker = asker or f"{other} {version}"
+                if here is not None and not matches(here, need.specifier):
+                    return f"{other} {version}"
+    return asker

@@ -143,6 +143,11 @@ def _python(job: Job, kind: Kind, image: Image | None) -> tuple[str, str]:
     if stated and re.match(r"[<>=~!]", stated):
         wanted = wanted or stated
     base = image.python if image else ""
+    for _, texts in job_steps(job):
+        if re.match(r"(?:conda|mamba|micromamba)\b", texts[0]) and "create" in texts[1:2]:
+            named = next((t for t in texts if re.fullmatch(r"python=+3\.\d+(?:\.\d+)?", t)), "")
+            if named:
+                return ".".join(named.split("=")[-1].split(".")[:2]), "conda create"
     if kind == "uv-script" and wanted:
         if base and matches(base, wanted):
             return base, "the image"

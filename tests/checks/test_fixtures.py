@@ -3,8 +3,8 @@
 A case is a file, or a folder when a job needs several. A first comment line
 `# ftdoctor-test: --with trl==1.16.0` gives options of the command line; `--tracked` counts its
 files as tracked by git; `--hub NAME` and `--google NAME` start a server of tests/emulators in that
-state and ask it, with `--token TEXT` as this machine's token; `--write PATH TEXT` puts a file into
-the home folder.
+state and ask it; `--write PATH TEXT` puts a file into the home folder; `--also CODE` runs another
+rule beside.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def run(path: Path, monkeypatch: pytest.MonkeyPatch, code: str = "") -> Inspecti
     if "--tracked" in given:
         tracked = frozenset(str(p) for p in Path().rglob("*"))
     reading = read([target])
-    config = Config(select=(code,) if code else ())
+    also = tuple(given[i + 1] for i, word in enumerate(given) if word == "--also")
+    config = Config(select=(code, *also) if code else ())
     with ExitStack() as stack:
         gather = _world(given, stack, monkeypatch)
         return inspect(

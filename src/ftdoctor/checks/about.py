@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 #: Forms that say how the job is launched; a bare script or notebook does not.
 LAUNCHED = frozenset(
-    "vertex-yaml vertex-gcloud vertex-python vertex-json hf-jobs-cli hf-jobs-python hf-jobs-call".split()
+    "vertex-yaml vertex-gcloud vertex-python vertex-json "
+    "hf-jobs-cli hf-jobs-python hf-jobs-call".split()
 )
 HF_JOBS = frozenset(("hf-jobs-cli", "hf-jobs-python", "hf-jobs-call"))
 VERTEX = frozenset(("vertex-yaml", "vertex-gcloud", "vertex-python", "vertex-json"))
@@ -101,7 +102,7 @@ def code_gap(job: Job) -> str:
 
 
 def launched(job: Job) -> bool:
-    """Whether the job's own launch (machine, environment, secrets) was read, not only its script."""
+    """Whether the launch (machine, environment, secrets) was read, not only the script."""
     return job.form in LAUNCHED
 
 
@@ -163,25 +164,28 @@ def has_token(job: Job) -> bool:
 
 
 _OWN_TOKEN = re.compile(
-    r"""secret_?manager | access_secret | get_secret | load_dotenv | dotenv | userdata | UserSecretsClient
+    r"""secret_?manager | access_secret | get_secret | load_dotenv | dotenv
+    | userdata | UserSecretsClient
     | environ\s*\[\s*["'](?:HF_TOKEN|HUGGING_FACE_HUB_TOKEN)["']\s*\]\s*=(?!=)
     | environ\s*\.\s*(?:setdefault|update) | putenv
     | \b(?:HF_TOKEN|HUGGING_FACE_HUB_TOKEN)=(?![=\s]) | HF_TOKEN_PATH | HF_OIDC_RESOURCE
     | (?:hf\s+auth|huggingface-cli)\s+login | (?:\bsource|\bset\s+-a|\b\.)\s+\S*\.?env\b
-    | \btoken\s*=\s*["']hf_ | vault | boto3 | keyring | getpass | token_file | \.token\b | write_token
-    | gcloud\s+secrets | \b(?:args|cfg|config|hparams|FLAGS|settings|params|opt)\.\w*token | --(?:hf_|hub_|hf-)?token
+    | \btoken\s*=\s*["']hf_ | vault | boto3 | keyring | getpass
+    | token_file | \.token\b | write_token
+    | gcloud\s+secrets | \b(?:args|cfg|config|hparams|FLAGS|settings|params|opt)\.\w*token
+    | --(?:hf_|hub_|hf-)?token
     | \.huggingface | hf_token\s*[:=] | /token\b""",
     re.X | re.I,
 )
 
 
 def own_token(job: Job) -> bool:
-    """Whether the job's code gets a token by itself (Secret Manager, .env, an argument, a login)."""
+    """Whether the code gets a token by itself (Secret Manager, .env, an argument, a login)."""
     return bool(_OWN_TOKEN.search(code(job)))
 
 
 def pools_that_run(job: Job) -> Iterator[tuple[int, WorkerPool]]:
-    """Yield the pools that run the training image; a reduction server (no code of yours) is not one."""
+    """Yield the pools that run the training image; a reduction server is not one."""
     for index, pool in enumerate(job.pools):
         if "reductionserver" not in (get(pool.image) or ""):
             yield index, pool

@@ -122,7 +122,7 @@ def _other_name(job: Job) -> bool:
 
 
 def _served_otherwise(job: Job) -> bool:
-    """Whether the model comes from somewhere else than the Hub: a volume, a bucket, a mirror in the image."""
+    """Whether the model comes from somewhere else than the Hub: a volume, a bucket."""
     if job.volumes:
         return True
     for env in environments(job):
@@ -172,7 +172,7 @@ _MIRROR = re.compile(
 
 
 def _foreign(url: str) -> str:
-    """Return the host of a Hub address that is not the Hub's own nor this machine's or network's."""
+    """Return the host of a Hub address that is a known third-party mirror, else ""."""
     match = re.match(r"https?://([^/:\s]+)", url.strip())
     host = match[1].lower() if match else ""
     if not host or "." not in host or re.match(r"(?:\d+\.){3}\d+\Z", host):

@@ -40,7 +40,7 @@ def loading_script(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def remote_code_data(context: Context, **_: object) -> Iterator[Hit]:
-    """trust_remote_code=True for load_dataset under datasets 4: the sign of a data set with a script."""
+    """trust_remote_code=True for load_dataset under datasets 4: the sign of a loading script."""
     job = context.job
     version = job.version("datasets")
     if version is None or int(version.split(".")[0]) < 4:
@@ -148,7 +148,7 @@ _NOTEBOOK_MODULES = {
 
 
 def notebook_module(context: Context, **_: object) -> Iterator[Hit]:
-    """google.colab or kaggle_secrets imported in a job: the modules exist only in those notebooks."""
+    """google.colab or kaggle_secrets imported in a job: they exist only in those notebooks."""
     job = context.job
     if not remote(job):
         return
@@ -291,7 +291,7 @@ def required_env(context: Context, **_: object) -> Iterator[Hit]:
                 name in given
                 or _PLATFORM_ENV.match(name)
                 or re.search(
-                    rf"\b{re.escape(name)}=|load_dotenv|environ\.(?:setdefault|update)|export {re.escape(name)}",
+                    rf"\b{re.escape(name)}=|load_dotenv|environ\.(?:setdefault|update)",
                     text,
                 )
             ):

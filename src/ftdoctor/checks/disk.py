@@ -29,8 +29,9 @@ _WIDTH = {
 _SYSTEM_GB = 15
 
 
-def _parameters(model: object) -> int | None:
-    if not isinstance(model, str) or "/" not in model:
+def _parameters(training: Training) -> int | None:
+    model = get(training.model)
+    if model is None or "/" not in model:
         return None
     from ftdoctor.memory.shapes import find
 
@@ -59,7 +60,7 @@ def host_ram(context: Context, **_: object) -> Iterator[Hit]:
         if training.quantization is not None or "device_map" in training.model_kwargs:
             continue
         width = _WIDTH.get(_dtype(training))
-        count = _parameters(get(training.model))
+        count = _parameters(training)
         if width is None or count is None:
             continue
         need = count * width / 1e9
@@ -83,7 +84,7 @@ def boot_disk(context: Context, **_: object) -> Iterator[Hit]:
     size = get(pool.boot_disk_gb) or DISK_DEFAULT
     machine = get(pool.machine_type) or ""
     for training in job.trainings:
-        count = _parameters(get(training.model))
+        count = _parameters(training)
         if count is None:
             continue
         need = count * 2 / 1e9

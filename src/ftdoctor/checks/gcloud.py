@@ -201,9 +201,10 @@ def pool_incomplete(context: Context, **_: object) -> Iterator[Hit]:
         lacking = ""
         if pool.machine_type is None and any(v for v in (pool.image, pool.accelerator_type)):
             lacking = "machine-type"
-        elif pool.machine_type is not None and pool.image is None and pool.python_module is None:
-            if index == 0 and not _broken_by_space(command):
-                lacking = "container-image-uri (or executor-image-uri with python-module)"
+        elif index == 0 and pool.machine_type and not (pool.image or pool.python_module):
+            if _broken_by_space(command):
+                continue
+            lacking = "container-image-uri (or executor-image-uri with python-module)"
         if lacking:
             yield Hit(pool.place or command.place, {"lacking": lacking}, {"lacking": lacking})
 
@@ -236,21 +237,3 @@ def config_not_yaml(context: Context, **_: object) -> Iterator[Hit]:
     if broken is not None:
         what, place = broken
         yield Hit(place, {"what": what}, {"what": what})
-
-
-def args_split_by_comma(context: Context, **_: object) -> Iterator[Hit]:
-    """`--args=--epochs=3 --lr=2e-4`: what follows the space is a flag for gcloud."""
-    job = context.job
-    command = _command(job)
-    if command is None or "--args" not in command.flags:
-        return
-    for name, place in command.unknown:
-        if name in _FLAG_HINTS or "_" not in name and name.count("-") <= 2 and len(name) < 5:
-            continue
-        after = command.flag_places.get("--args")
-        if after is None or place is None:
-            continue
-        gap = place.line * 1000 + place.column - (after.line * 1000 + after.column)
-        if place.line == after.line and gap > 0:
-            yield Hit(place, {"flag": name}, {"flag": name})
-            return

@@ -17,19 +17,6 @@ if TYPE_CHECKING:
     from ftdoctor.checks.context import Context
     from ftdoctor.job.model import Job, Step
 
-#: Names that can mean only one flavor.
-_MEANT = {
-    "l4": "l4x1", "nvidia-l4": "l4x1", "l4-small": "l4x1", "l4-1x": "l4x1", "1xl4": "l4x1", "l40s": "l40sx1", "l40": "l40sx1",
-    "1xl40s": "l40sx1", "l40s-small": "l40sx1", "a100": "a100-large", "a100x1": "a100-large", "a100-80gb": "a100-large",
-    "a100-small": "a100-large", "h200x1": "h200", "a10g-largex1": "a10g-large", "cpu": "cpu-basic", "a100-largex1": "a100-large",
-    "rtx-pro-6000x1": "rtx-pro-6000", "4xl4": "l4x4", "4xa100": "a100x4", "8xa100": "a100x8", "a100-largex4": "a100x4", "a100-largex8": "a100x8",
-}  # fmt: skip
-#: Names of a GPU that comes in several flavors, or that Jobs does not have: what to choose from.
-_CHOICE = {
-    "t4": "t4-small or t4-medium", "a10g": "a10g-small or a10g-large", "a10": "a10g-small or a10g-large", "h100": "h200 (Jobs has no H100)",
-    "a10g-xlarge": "a10g-large", "t4-large": "t4-medium", "h100x8": "h200x8 (Jobs has no H100)", "gpu": "t4-small, l4x1, a10g-large, a100-large or h200",
-}  # fmt: skip
-
 
 def _flavors() -> list[str]:
     data = table("flavors")
@@ -47,9 +34,10 @@ def flavor_unknown(context: Context, **_: object) -> Iterator[Hit]:
         or re.search(r"[${}<>\s|]", name)
     ):
         return
+    aliases = table("aliases")
     lower = name.lower().replace("_", "-")
-    right = lower if lower in _flavors() else _MEANT.get(lower, "")
-    choice = right or _CHOICE.get(lower, "")
+    right = lower if lower in _flavors() else aliases["flavor"].get(lower, "")
+    choice = right or aliases["flavor_choice"].get(lower, "")
     if not choice:
         near = get_close_matches(lower, _flavors(), n=1, cutoff=0.8)
         choice = near[0] if near else ""
@@ -191,7 +179,7 @@ def call_local_path(context: Context, **_: object) -> Iterator[Hit]:
         return
     given = job.extra.get("local_script")
     text = get(given) if given is not None else None
-    if isinstance(text, str) and not text.startswith(("http://", "https://")):
+    if given and isinstance(text, str) and not text.startswith(("http://", "https://")):
         yield Hit(given.place or job.place, {"path": text}, {"script": text})
 
 
@@ -241,7 +229,8 @@ def local_data(context: Context, **_: object) -> Iterator[Hit]:
 
 def _shipped(job: Job, path: str) -> bool:
     """Whether a path is among the arguments: huggingface_hub sends such files along."""
-    return any(path in str(get(value) or value.raw) for s in job.scripts for value in s.args)
+    given = [value.raw or value.value or "" for script in job.scripts for value in script.args]
+    return any(path in text for text in given)
 
 
 def _first_path(given: object) -> str:
@@ -255,7 +244,7 @@ def _first_path(given: object) -> str:
 
 
 def image_without_python(context: Context, **_: object) -> Iterator[Hit]:
-    """A command that the image does not have: python in nvidia/cuda or ubuntu, uv in python or pytorch."""
+    """A command that the image lacks: python in nvidia/cuda, uv in python or pytorch."""
     job = context.job
     if not job.pools or job.form not in HF_JOBS or not job.steps:
         return
@@ -290,8 +279,13 @@ def image_without_python(context: Context, **_: object) -> Iterator[Hit]:
         )
 
 
+def _hint(option: str) -> str:
+    hints: dict[str, str] = table("aliases")["hf_jobs_option"]
+    return hints.get(option.split("=")[0], "see 'hf jobs run --help'")
+
+
 def option_as_image(context: Context, **_: object) -> Iterator[Hit]:
-    """An option that hf does not know stands before the image: hf takes it for the image or script."""
+    """An unknown option stands before the image: hf takes it for the image or script."""
     job = context.job
     if job.form != "hf-jobs-cli":
         return
@@ -300,23 +294,16 @@ def option_as_image(context: Context, **_: object) -> Iterator[Hit]:
     for name, place in job.extra.get("unknown_options", []):
         yield Hit(
             place,
-            {"option": name, "hint": _HINTS.get(name.split("=")[0], "see 'hf jobs run --help'")},
+            {"option": name, "hint": _hint(name)},
             {"option": name},
         )
         return
     if isinstance(text, str) and text.startswith("-") and given is not None:
         yield Hit(
             given.place or job.place,
-            {"option": text, "hint": _HINTS.get(text.split("=")[0], "see 'hf jobs run --help'")},
+            {"option": text, "hint": _hint(text)},
             {"option": text},
         )
-
-
-_HINTS = {
-    "--gpu": "the option is --flavor", "--hardware": "the option is --flavor", "--machine": "the option is --flavor",
-    "--secret": "the option is --secrets", "--instance": "the option is --flavor", "--gpus": "the option is --flavor",
-    "--max-duration": "the option is --timeout", "--requirements": "use --with, or a PEP 723 header in the script",
-}  # fmt: skip
 
 
 def namespace_mismatch(context: Context, **_: object) -> Iterator[Hit]:

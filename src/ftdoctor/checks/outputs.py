@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 
 #: Anything in code or commands that may carry results out of the container.
 _CARRIES = re.compile(
-    r"""push_to_hub | hub_model_id | upload_folder | upload_file | upload_large_folder | create_commit | HfFileSystem
+    r"""push_to_hub | hub_model_id | upload_folder | upload_file | upload_large_folder
+    | create_commit | HfFileSystem
     | hf\s+upload | huggingface-cli\s+upload | hf://
-    | gsutil | gcloud\s+storage | gs:// | /gcs/ | gcsfs | storage\.Client | from_uri | blob\. | upload_from_ | tf\.io\.gfile
-    | AIP_ | BUCKET | bucket | s3:// | boto3 | aws\s+s3 | azcopy | rclone | rsync | scp\s | /mnt/ | fsspec
-    | log_artifact | log_model | wandb\.save | WANDB_LOG_MODEL | wandb\.Artifact | Artifact\( | mlflow | comet | neptune | clearml
-    | save_pretrained_gguf | drive | google\.colab | ftp | curl\s.*-T | requests\.(?:put|post) | upload""",
+    | gsutil | gcloud\s+storage | gs:// | /gcs/ | gcsfs | storage\.Client
+    | from_uri | blob\. | upload_from_ | tf\.io\.gfile
+    | AIP_ | BUCKET | bucket | s3:// | boto3 | aws\s+s3 | azcopy | rclone
+    | rsync | scp\s | /mnt/ | fsspec
+    | log_artifact | log_model | wandb\.save | WANDB_LOG_MODEL
+    | wandb\.Artifact | Artifact\( | mlflow | comet | neptune | clearml
+    | save_pretrained_gguf | drive | google\.colab | ftp | curl\s.*-T
+    | requests\.(?:put|post) | upload""",
     re.X | re.I,
 )
 
@@ -89,7 +94,7 @@ def _one_of_many(job: Job) -> bool:
 
 
 def bucket_as_folder(context: Context, **_: object) -> Iterator[Hit]:
-    """A gs:// address where a path of a file system is needed: it becomes a local folder, and is lost."""
+    """A gs:// address where a path is needed: it becomes a local folder, and is lost."""
     job = context.job
     for training in job.trainings:
         for name in ("output_dir", "logging_dir"):

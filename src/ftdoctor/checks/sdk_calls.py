@@ -190,7 +190,7 @@ _MOUNT = re.compile(r":/data(?::r[ow])?/?\Z")
 
 
 def reserved_mount(context: Context, **_: object) -> Iterator[Hit]:
-    """A volume at /data with a local uv script, which is itself shipped there (hf_api.py of 2.4.0)."""
+    """A volume at /data with a local uv script, which is shipped there itself (hub 2.4.0)."""
     job = context.job
     if job.form not in ("hf-jobs-cli", "hf-jobs-python") or not job.extra.get("uv"):
         return

@@ -111,7 +111,7 @@ def on_command_line(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def token_in_arguments(context: Context, **_: object) -> Iterator[Hit]:
-    """A token handed to the training as an argument, which the job's record keeps for every reader."""
+    """A token handed over as an argument, which the job's record shows to every reader."""
     job = context.job
     if job.platform != "vertex":
         return
@@ -157,7 +157,7 @@ def in_job_record(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def _harmless(text: str | None, unknown: str) -> bool:
-    """Whether a value is no secret: empty, a placeholder, or the name of a secret kept elsewhere."""
+    """Whether a value is no secret: empty, a placeholder, the name of one kept elsewhere."""
     if unknown:
         return False
     return (

@@ -37,7 +37,7 @@ def _word(value: Value[object] | None) -> str | None:
 
 
 def both_precisions(context: Context, **_: object) -> Iterator[Hit]:
-    """fp16 and bf16 together (transformers 5.23 training_args.py: "At most one of fp16 and bf16")."""
+    """fp16 and bf16 together (transformers 5.23 training_args.py: at most one may be True)."""
     for training in context.job.trainings:
         if argument(training, "fp16") is True and argument(training, "bf16") is True:
             value = training.arguments["fp16"]
@@ -59,9 +59,7 @@ def best_model_mismatch(context: Context, **_: object) -> Iterator[Hit]:
             continue
         place = args["load_best_model_at_end"].place or context.job.place
         if eval_word != save_word:
-            values = {
-                "wrong": f"the evaluation strategy is '{eval_word}' and the save strategy '{save_word}'"
-            }
+            values = {"wrong": f"it evaluates by '{eval_word}' and saves by '{save_word}'"}
             yield Hit(
                 place,
                 values,
@@ -126,7 +124,7 @@ def eval_data_missing(context: Context, **_: object) -> Iterator[Hit]:
             value.place or context.job.place,
             {"strategy": word},
             {"eval_strategy": word},
-            summary="The evaluation strategy is '{strategy}', and the trainer gets no eval_dataset.",
+            summary="eval_strategy is '{strategy}', and the trainer gets no eval_dataset.",
         )
 
 
@@ -171,7 +169,7 @@ def grpo_groups(context: Context, **_: object) -> Iterator[Hit]:
                 value.place if value is not None and value.place else job.place,
                 {"batch": batch, "generations": numbers["num_generations"]},
                 {**numbers, "processes": world},
-                summary="A batch of {batch} completions is no multiple of num_generations ({generations}).",
+                summary="A batch of {batch} is no multiple of num_generations ({generations}).",
             )
 
 
@@ -186,7 +184,7 @@ def _world(job: Job) -> int | None:
 
 
 def quantized_without_adapter(context: Context, **_: object) -> Iterator[Hit]:
-    """A 4-bit or 8-bit model trained without an adapter (transformers 5.23 trainer_utils.py:131)."""
+    """A quantised model trained without an adapter (transformers 5.23 trainer_utils.py:131)."""
     job = context.job
     for training in job.trainings:
         if (
@@ -258,7 +256,7 @@ def half_weights(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def device_map_distributed(context: Context, **_: object) -> Iterator[Hit]:
-    """device_map="auto" under a launcher of several processes (accelerate 1.15 accelerator.py:1479)."""
+    """device_map="auto" in several processes (accelerate 1.15 accelerator.py:1479)."""
     job = context.job
     if launched(job) and (gpu_count(job) or 2) < 2:
         return
@@ -356,7 +354,7 @@ def adapter_not_trainable(context: Context, **_: object) -> Iterator[Hit]:
                         node_place(script.source, frozen[name]),
                         {"name": name},
                         {"model": name},
-                        summary="The adapter in {name} is loaded for inference: none of its weights requires a gradient.",
+                        summary="The adapter in {name} was loaded for inference: nothing to train.",
                     )
                     return
 

@@ -1,4 +1,4 @@
-"""The commands that run in the container: what hides a failure, what is not found, what is ignored."""
+"""The commands of the container: what hides a failure, is not found, or is ignored."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ _SHELLS = frozenset("sh bash zsh dash ash /bin/sh /bin/bash /bin/zsh /usr/bin/ba
 
 
 def command_not_executable(context: Context, **_: object) -> Iterator[Hit]:
-    """The first item of `command` is no program: a module name, or a whole command line in one text."""
+    """The first item of `command` is no program: a module name, or a whole command line."""
     job = context.job
     if job.form not in ("vertex-yaml", "vertex-gcloud", "vertex-python", "vertex-json"):
         return
@@ -117,7 +117,7 @@ def command_not_executable(context: Context, **_: object) -> Iterator[Hit]:
                 program_word,
             ):
                 continue
-            wrong = f"'{first[:60]}' is one word for the container: it looks for a program of that whole name"
+            wrong = f"'{first[:60]}' is one word, taken for the name of a program"
             right = "a list with one item for each word"
         elif re.fullmatch(r"[a-z_]\w*(?:\.[a-z_]\w*)+", first) and not first.endswith(
             (".py", ".sh", ".bin", ".exe", ".pex", ".run")
@@ -137,7 +137,7 @@ def command_not_executable(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def shell_without_c(context: Context, **_: object) -> Iterator[Hit]:
-    """`command: [bash]` with the command line in args and no -c: bash looks for a file of that name."""
+    """`command: [bash]` and no -c: bash takes the command line for the name of a file."""
     for pool in context.job.pools:
         joined = [get(v) or "" for v in (*pool.command, *pool.args)]
         if not pool.command or joined[0] not in _SHELLS or len(joined) < 2:
@@ -190,7 +190,7 @@ def _shell_reads(pool: WorkerPool) -> bool:
 
 
 def own_environment(context: Context, **_: object) -> Iterator[Hit]:
-    """uv sync, uv run or a venv in an image made for its torch: the image's packages are not seen."""
+    """uv sync, uv run or a venv in an image made for its torch, which they do not see."""
     job = context.job
     if job.platform != "vertex" or not job.pools:
         return

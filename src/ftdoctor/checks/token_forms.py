@@ -1,4 +1,4 @@
-"""What a text that stands where a token should be is: a token of some kind, a placeholder, or broken.
+"""What a text in a token's place is: a token of some kind, a placeholder, or broken.
 
 Shapes as of November 2026: user tokens `hf_` and 34 letters or digits; OAuth access tokens
 `hf_oauth_` and a JWT; OAuth refresh tokens `hf_oauth__refresh_`; tokens of trusted publishers
@@ -29,7 +29,8 @@ PLACEHOLDER = re.compile(
     | (?:hf_|wandb_)?(?:your|my)[\s_-].{0,60}          # your_token_here, hf_your_token
     | (?:hf_)?.{0,60}[\s_-](?:goes[\s_-])?here         # token_here, PASTE_TOKEN_HERE
     | (?:hf_)?(?:insert|paste|replace|enter|put|add|set)[\s_-].{1,60}
-    | (?:hf_)?(?:yourtoken|yourkey|replaceme|changeme|change[_-]me|todo|fixme|placeholder|dummy(?:[_-]token)?|fake(?:[_-]token)?)(?:[_-].{0,40})?
+    | (?:hf_)?(?:yourtoken|yourkey|replaceme|changeme|change[_-]me|todo|fixme
+        |placeholder|dummy(?:[_-]token)?|fake(?:[_-]token)?)(?:[_-].{0,40})?
     | hf_(?:x{2,}[a-z0-9x]*|a{4,}|0{4,}|1234\d*|abc123|token|xyz)
     | (?:hf|hugging[_]?face)(?:_(?:hub|api|access))?_token
     | (?:wandb_)?api_key | token

@@ -70,7 +70,7 @@ def _all(job: Job) -> Iterator[TokenUse]:
                 where: Where = "secret" if name in job.secrets else "env"
                 yield TokenUse(name, text, where, env_place(job, index, name), kind)
     for pool in job.pools:
-        yield from _options([v for v in (*pool.command, *pool.args)], "argument")
+        yield from _options([*pool.command, *pool.args], "argument")
     for step in (*job.steps, *job.submit_steps):
         for name, value in step.assignments.items():
             text = get(value)
@@ -120,7 +120,7 @@ def node_place(source: Source, node: ast.expr | ast.stmt) -> Place:
 
 
 def in_code(script: Script) -> Iterator[TokenUse]:
-    """Yield literal tokens in Python: `token="..."`, `HF_TOKEN = "..."`, `os.environ["X"] = "..."`."""
+    """Yield literal tokens in Python: `token="..."`, `HF_TOKEN = "..."`, `environ["X"] = "..."`."""
     if not re.search(r"(?i)token|api_?key", script.source.text) or script.tree is None:
         return
     for node in ast.walk(script.tree):

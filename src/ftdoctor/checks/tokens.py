@@ -54,7 +54,7 @@ def placeholder_left(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def _compared(job: Job, use: TokenUse) -> bool:
-    """Whether the code tests for the placeholder, or something fills it in (sed, envsubst, replace)."""
+    """Whether the code tests for the placeholder, or something fills it in (sed, replace)."""
     quoted = re.escape(use.text)
     guard = re.compile(
         rf"""(?:==|!=|\bin)\s*[\[(]?[^\n]{{0,60}}["']{quoted}["']|startswith\(["']{quoted}"""
@@ -90,12 +90,15 @@ def _how(job: Job) -> str:
             "in single quotes the shell does not expand it, and hf uploads the value as it stands"
         )
     if job.form == "vertex-python":
-        return "Python does not expand it, and Vertex AI only expands $(NAME) from other entries of env"
-    return "gcloud sends the file as it stands, and Vertex AI only expands $(NAME) from other entries of env"
+        return f"Python does not expand it, and {_VERTEX}"
+    return f"gcloud sends the file as it stands, and {_VERTEX}"
+
+
+_VERTEX = "Vertex AI only expands $(NAME) from other entries of env"
 
 
 def call_placeholder(context: Context, **_: object) -> Iterator[Hit]:
-    """`hf_jobs(...)` replaces exactly `$HF_TOKEN`; anything around it, or another name, stays literal."""
+    """`hf_jobs(...)` replaces exactly `$HF_TOKEN`; anything else stays as it is."""
     job = context.job
     if job.form != "hf-jobs-call":
         return
@@ -162,7 +165,11 @@ def oauth_scopes(context: Context, **_: object) -> Iterator[Hit]:
 def _gated(job: Job) -> bool:
     from ftdoctor.checks.access import gate_of
 
-    return any(gate_of(get(t.model) or "") for t in job.trainings)
+    for training in job.trainings:
+        model = get(training.model)
+        if model is not None and gate_of(model):
+            return True
+    return False
 
 
 def short_lived(context: Context, **_: object) -> Iterator[Hit]:
@@ -229,7 +236,7 @@ _UNREAD = re.compile(
 
 
 def unread_name(context: Context, **_: object) -> Iterator[Hit | Unsure]:
-    """The token is given under an environment name that neither a library nor the job's code reads."""
+    """The token is given under a name that neither a library nor the job's code reads."""
     job = context.job
     if not launched(job) or not remote(job):
         return
@@ -244,7 +251,7 @@ def unread_name(context: Context, **_: object) -> Iterator[Hit | Unsure]:
             gap = code_gap(job)
             if gap:
                 yield Unsure(
-                    f"{name} is read only by code that asks for it by this name, and not all of the code was read ({gap})",
+                    f"only code that asks for {name} reads it, and not all was read ({gap})",
                     "the training code beside the job",
                 )
                 continue
@@ -254,7 +261,9 @@ def unread_name(context: Context, **_: object) -> Iterator[Hit | Unsure]:
                 edits["rename"] = Edit(
                     f"Rename {name} to HF_TOKEN", (TextEdit(place, "\0HF_TOKEN\0"),)
                 )
-            yield Hit(place or env_place(job, index, name), {"name": name}, {"name": name}, edits)
+            severity: Severity | None = "error" if _gated(job) or _pushes(job) else None
+            spot = place or env_place(job, index, name)
+            yield Hit(spot, {"name": name}, {"name": name}, edits, severity=severity)
 
 
 def implicit_disabled(context: Context, **_: object) -> Iterator[Hit]:

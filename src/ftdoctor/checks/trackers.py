@@ -202,13 +202,13 @@ def _login_calls(script: Script) -> Iterator[tuple[ast.Call, str]]:
                 name = imported.get(call.func.id, "")
             elif isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
                 name = call.func.attr if call.func.value.id in ("huggingface_hub", "hf_hub") else ""
-            if name in ("login", "notebook_login", "interpreter_login") and not call.args:
-                if not any(k.arg in ("token", None) for k in call.keywords):
-                    yield call, name
+            given = call.args or any(k.arg in ("token", None) for k in call.keywords)
+            if name in ("login", "notebook_login", "interpreter_login") and not given:
+                yield call, name
 
 
 def _certain(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements of a module that run without condition, the main guard's and main()'s too."""
+    """Yield the statements of a module that run in any case, those of main() too."""
     functions = {n.name: n for n in body if isinstance(n, ast.FunctionDef)}
     for node in body:
         if isinstance(node, (ast.Expr, ast.Assign, ast.With)):

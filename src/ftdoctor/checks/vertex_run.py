@@ -165,7 +165,7 @@ def wait_without_flex(context: Context, **_: object) -> Iterator[Hit]:
 
 
 _GOOGLE_CALLS = {
-    "aiplatform": r"\baiplatform\.(?:init|Model|Endpoint|start_run|log_|Tensorboard|Artifact|Experiment)",
+    "aiplatform": r"\baiplatform\.(?:init|Model|Endpoint|start_run|log_|Tensorboard|Experiment)",
     "Secret Manager": r"SecretManagerServiceClient\s*\(",
     "BigQuery": r"\bbigquery\.Client\s*\(",
     "Pub/Sub": r"\bpubsub_v1\.",
@@ -173,7 +173,7 @@ _GOOGLE_CALLS = {
 
 
 def default_agent(context: Context, **_: object) -> Iterator[Hit]:
-    """Code in the job calls Google services that the default service agent's token does not reach."""
+    """The code calls Google services that the default service agent may not reach."""
     job = context.job
     if job.service_account is not None or job.form == "tuning":
         return
@@ -190,7 +190,7 @@ def default_agent(context: Context, **_: object) -> Iterator[Hit]:
                     place,
                     {"service": what},
                     {"call": match[1]},
-                    summary="The code calls {service} with the default service agent, whose token may not reach it.",
+                    summary="{service} is called, which the default service agent may not reach.",
                 )
                 return
 
@@ -217,7 +217,7 @@ def peered_network(context: Context, **_: object) -> Iterator[Hit]:
             job.network.place or job.place,
             {"model": model},
             {"network": job.network.raw or job.network.value},
-            summary="The job is peered with a network and downloads {model} from the Hub: a perimeter may block that.",
+            summary="A perimeter of the peered network may block the download of {model}.",
         )
 
 
@@ -258,15 +258,15 @@ def variable_not_expanded(context: Context, **_: object) -> Iterator[Hit]:
         if any(re.search(r"\b(?:ba|z|da)?sh\b.*-\w*c|envsubst|eval", word) for word in known):
             continue
         for value in pool.args:
-            text = get(value)
-            match = _VARIABLE.search(text) if isinstance(text, str) else None
-            if match and "\n" not in (text or ""):
+            given = get(value) or ""
+            match = _VARIABLE.search(given)
+            if match and "\n" not in given:
                 values = {
                     "where": "an argument",
                     "text": match[0],
                     "right": f"$({match[0].strip('${}')})",
                 }
-                yield Hit(value.place or pool.place, values, {"argument": text})
+                yield Hit(value.place or pool.place, values, {"argument": given})
                 return
 
 

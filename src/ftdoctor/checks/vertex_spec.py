@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from ftdoctor.job.model import Job, WorkerPool
     from ftdoctor.job.source import Place
 
-#: AcceleratorType of google-cloud-aiplatform 2.7.0 (aiplatform_v1/types/accelerator_type.py).
-ACCELERATORS = (
-    "ACCELERATOR_TYPE_UNSPECIFIED NVIDIA_TESLA_K80 NVIDIA_TESLA_P100 NVIDIA_TESLA_V100 NVIDIA_TESLA_P4 "
-    "NVIDIA_TESLA_T4 NVIDIA_TESLA_A100 NVIDIA_A100_80GB NVIDIA_L4 NVIDIA_H100_80GB NVIDIA_H100_MEGA_80GB "
-    "NVIDIA_H200_141GB NVIDIA_B200 NVIDIA_GB200 NVIDIA_RTX_PRO_6000 TPU_V2 TPU_V3 TPU_V4_POD TPU_V5_LITEPOD"
-).split()
 _GPU_FAMILY = re.compile(r"(?:a2|a3|a4|a4x|g2|g4|n1)-")
 _CPU_FAMILY = re.compile(r"(?:e2|n2|n2d|n4|c2|c2d|c3|c3d|c4|m1|m2|m3|t2d)-")
 _TEMPLATE = re.compile(r"[<>{}$\[\]]|\b(?:MACHINE|ACCELERATOR|YOUR|REPLACE)_?")
+
+
+@cache
+def accelerators() -> tuple[str, ...]:
+    """Return the names of accelerators that the API takes."""
+    return tuple(table("aliases")["accelerators"])
 
 
 @cache
@@ -43,7 +43,7 @@ def _edit(place: Place | None, title: str, text: str) -> dict[str, Edit]:
     return {"replace": Edit(title, (TextEdit(place, f"\0{text}\0"),))}
 
 
-def _known(text: object) -> str:
+def _known(text: str | None) -> str:
     """Return a text of the spec that is meant to be final: not a template, not unknown."""
     return text if isinstance(text, str) and text and not _TEMPLATE.search(text) else ""
 
@@ -60,20 +60,10 @@ def suggestion(name: str, machine: str) -> str:
     if len(fits) == 1:
         return next(iter(fits))
     core = _core(name)
-    matches = [
-        known
-        for known in ACCELERATORS[1:]
-        if core and (_core(known) == core or _core(known).rstrip("0123456789") + "" == core)
-    ]
+    matches = [known for known in accelerators() if core and _core(known) == core]
     if len(matches) == 1:
         return matches[0]
-    short = {
-        "A100": "NVIDIA_TESLA_A100", "H100": "NVIDIA_H100_80GB", "H200": "NVIDIA_H200_141GB", "T4": "NVIDIA_TESLA_T4",
-        "V100": "NVIDIA_TESLA_V100", "P100": "NVIDIA_TESLA_P100", "L4": "NVIDIA_L4", "A10040": "NVIDIA_TESLA_A100",
-        "A10080": "NVIDIA_A100_80GB", "H10080": "NVIDIA_H100_80GB", "H100MEGA": "NVIDIA_H100_MEGA_80GB",
-        "RTXPRO6000": "NVIDIA_RTX_PRO_6000", "RTX6000": "NVIDIA_RTX_PRO_6000", "B200": "NVIDIA_B200",
-    }  # fmt: skip
-    found = short.get(core, "")
+    found = table("aliases")["accelerator_core"].get(core, "")
     return found if not fits or found in fits else ""
 
 
@@ -81,20 +71,26 @@ def accelerator_name(context: Context, **_: object) -> Iterator[Hit]:
     """An accelerator type that the API does not have."""
     for pool in context.job.pools:
         name = _known(get(pool.accelerator_type))
-        if not name or name in ACCELERATORS or not re.search(r"[A-Za-z]\d|TPU|NVIDIA", name, re.I):
+        if (
+            not name
+            or name in accelerators()
+            or not re.search(r"[A-Za-z]\d|TPU|NVIDIA", name, re.I)
+        ):
             continue
         right = suggestion(name, get(pool.machine_type) or "")
         place = pool.accelerator_type.place if pool.accelerator_type else None
-        values = {"name": name, "right": right or "one of " + ", ".join(ACCELERATORS[1:15])}
+        values = {"name": name, "right": right or "one of " + ", ".join(accelerators()[:14])}
         edits = _edit(place, f"Replace {name} by {right}", right) if right else {}
-        yield Hit(place or pool.place, values, {"given": name, "suggested": right}, edits)
+        severity: Severity | None = None if right else "warning"
+        evidence = {"given": name, "suggested": right}
+        yield Hit(place or pool.place, values, evidence, edits, severity=severity)
 
 
 def _count(job: Job, pool: WorkerPool) -> int | None:
     """Return the accelerator count that is sent; None when none is or it cannot be told."""
     value = pool.accelerator_count
     if value is None and job.form == "vertex-gcloud" and pool.accelerator_type is not None:
-        return 1  # gcloud fills it in (command_lib/ai/custom_jobs/custom_jobs_util.py:54 of gcloud 528)
+        return 1  # gcloud 528 fills it in (custom_jobs_util.py:54)
     return get(value)
 
 
@@ -141,7 +137,7 @@ def accelerator_fits(context: Context, **_: object) -> Iterator[Hit]:
     for pool in job.pools:
         machine = _known(get(pool.machine_type))
         kind = _known(get(pool.accelerator_type))
-        if not machine or not kind or kind not in ACCELERATORS[1:] or kind.startswith("TPU"):
+        if not machine or not kind or kind not in accelerators() or kind.startswith("TPU"):
             continue
         fits = _machines().get(machine)
         place = pool.accelerator_type.place if pool.accelerator_type else pool.place
@@ -169,7 +165,8 @@ def accelerator_fits(context: Context, **_: object) -> Iterator[Hit]:
             continue
         spot = pool.accelerator_count.place if pool.accelerator_count else place
         right = str(allowed[0]) if len(allowed) == 1 else ""
-        wrong = f"with {machine} the count of {kind} must be {' or '.join(map(str, allowed))}, not {count}"
+        some = " or ".join(map(str, allowed))
+        wrong = f"with {machine} the count of {kind} must be {some}, not {count}"
         values = {"machine": machine, "accelerator": kind, "wrong": wrong}
         edits = {} if not right or pool.accelerator_count is None else _count_edit(spot, right)
         yield Hit(spot, values, {**values, "allowed": allowed, "count": count}, edits)
@@ -233,24 +230,16 @@ def machine_type_unknown(context: Context, **_: object) -> Iterator[Hit]:
             )
 
 
-#: Accelerators as the table of regions calls them.
-_SHORT = {
-    "NVIDIA_TESLA_A100": "A100", "NVIDIA_A100_80GB": "A100_80GB", "NVIDIA_L4": "L4", "NVIDIA_H100_80GB": "H100",
-    "NVIDIA_H100_MEGA_80GB": "H100_MEGA", "NVIDIA_H200_141GB": "H200", "NVIDIA_B200": "B200", "NVIDIA_GB200": "GB200",
-    "NVIDIA_TESLA_T4": "T4", "NVIDIA_TESLA_V100": "V100", "NVIDIA_TESLA_P100": "P100", "NVIDIA_TESLA_P4": "P4",
-    "NVIDIA_RTX_PRO_6000": "RTX_PRO_6000",
-}  # fmt: skip
-
-
 def region_without_gpu(context: Context, **_: object) -> Iterator[Hit]:
     """A region that does not offer this GPU for training."""
     job = context.job
     region = get(job.region) or ""
     rows: dict[str, Any] = table("regions")["regions"]
+    names: dict[str, str] = table("aliases")["accelerator_region"]
     if region not in rows:
         return
     for pool in job.pools:
-        short = _SHORT.get(get(pool.accelerator_type) or "", "")
+        short = names.get(get(pool.accelerator_type) or "", "")
         if not short or short in rows[region]["training"]:
             continue
         others = sorted(name for name, row in rows.items() if short in row["training"])
@@ -306,7 +295,7 @@ def chief_replicas(context: Context, **_: object) -> Iterator[Hit]:
         and job.extra.get("api", "").startswith("Custom")
         and "TrainingJob" in job.extra.get("api", "")
     ):
-        return  # replica_count of run() counts the chief too; the SDK builds pool 0 with one replica
+        return  # run() counts the chief too, and the SDK gives it a pool of its own
     place = pool.replica_count.place if pool.replica_count else None
     edits = _edit(place, "Set the replicas of the first pool to 1", "1")
     yield Hit(place or pool.place, {"count": count}, {"replicaCount": count}, edits)

@@ -13,11 +13,13 @@ import logging
 import sys
 import warnings
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftdoctor.memory import closed_form
 from ftdoctor.memory.settings import TrainingSettings
-from ftdoctor.memory.shapes import Shape
+
+if TYPE_CHECKING:
+    from ftdoctor.memory.shapes import Shape
 
 #: Sizes of the small models: large enough that the layer and the logits outweigh constants.
 SMALL: dict[str, Any] = {

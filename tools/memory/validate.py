@@ -154,12 +154,17 @@ def lines(*, simulate: bool, peers: bool) -> list[str]:
             f"| {row['model']} | {row['method']}{checkpoints} | {settings.batch_size} x "
             f"{settings.seq_len} | {kind} | {value:.2f} | {' | '.join(cells)} | {word} |"
         )
-    out += ["", "| estimator | metric | rows | median abs. error | worst |", "|---|---|---|---|---|"]
+    out += [
+        "",
+        "| estimator | metric | rows | median abs. error | worst |",
+        "|---|---|---|---|---|",
+    ]
     for (column, kind), found in sorted(errors.items()):
         size = [abs(e) for e in found]
         worst = max(found, key=abs)
         out.append(
-            f"| {column} | {kind} | {len(found)} | {statistics.median(size):.1f} % | {worst:+.1f} % |"
+            f"| {column} | {kind} | {len(found)} | {statistics.median(size):.1f} % "
+            f"| {worst:+.1f} % |"
         )
     return out
 

@@ -9,15 +9,16 @@ import click
 
 
 @click.command("estimate", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("job", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--model", help="Hub id of the base model.")
 @click.option(
     "--model-config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="config.json of a model that is not in the table.",
 )
-@click.option("--method", type=click.Choice(["qlora", "lora", "full"]), required=True)
-@click.option("--seq-len", type=click.IntRange(1), required=True, help="Tokens of one sequence.")
-@click.option("--batch-size", type=click.IntRange(1), required=True, help="Per device.")
+@click.option("--method", type=click.Choice(["qlora", "lora", "full"]))
+@click.option("--seq-len", type=click.IntRange(1), help="Tokens of one sequence.")
+@click.option("--batch-size", type=click.IntRange(1), help="Per device.")
 @click.option("--lora-rank", type=click.IntRange(1), default=None, help="Default 16.")
 @click.option("--lora-targets", help="Module names with commas, or all-linear.")
 @click.option("--lora-dropout/--no-lora-dropout", default=None, help="Dropout above 0.")
@@ -53,6 +54,9 @@ def command(**options: Any) -> int:
     \b
     ftdoctor estimate --model google/gemma-3-12b-it --method qlora --seq-len 4096 \\
         --batch-size 1 --gpu a10g --with trl==1.6.0
+
+    With a JOB (any file that `ftdoctor check` reads) everything is taken from it, and --gpu asks
+    about another card.
     """
     from ftdoctor.memory import report
 

@@ -205,7 +205,7 @@ def _larger_gpus(s: TrainingSettings, gpu: Gpu, now: Prediction) -> list[Change]
         return []
     price, _, card, change = min(fitting, key=lambda x: x[:2])
     cost = f", {price:.2f} USD an hour on HF Jobs ({card.flavor})" if price < 1e9 else ""
-    text = f"a {card.name} ({card.visible / GIB:.0f} GiB{cost})"
+    text = f"the {card.label} ({card.visible / GIB:.0f} GiB{cost})"
     return [
         Change(
             "gpu",

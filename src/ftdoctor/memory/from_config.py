@@ -99,7 +99,7 @@ def shape_from_config(config: Mapping[str, Any], name: str = "config.json") -> S
         what = f"model_type {model_type!r}" if model_type else "a file without model_type"
         raise UsageError(
             f"{name}: {what} cannot be counted from its configuration.",
-            f"Known types: {', '.join(sorted(COUNTED))}. With the 'simulate' extra, add --simulate.",
+            f"Known types: {', '.join(sorted(COUNTED))}. Others: --simulate (its own extra).",
         )
     return _Counter(config, model_type, name).shape()
 

@@ -22,6 +22,11 @@ class Gpu:
     flavor: str = ""
 
     @property
+    def label(self) -> str:
+        """The name as people write it."""
+        return self.name if "GiB" in self.name else self.name.upper()
+
+    @property
     def line(self) -> int:
         """Bytes that torch's allocator can take at most."""
         return self.visible - self.context
@@ -74,6 +79,14 @@ def find(name: str) -> Gpu | None:
     size = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(gib|gb|g)?\s*", name.lower())
     if size:
         return Gpu(f"{size[1]} GiB card", int(float(size[1]) * GIB), int(0.45 * GIB))
+    return None
+
+
+def by_table_key(key: str) -> Gpu | None:
+    """Return a card by its key in the list of all GPUs ("A100-40"), or None."""
+    for number, row in enumerate(table("gpus")["memory"]["cards"]):
+        if row["gpu"] == key:
+            return cards()[number]
     return None
 
 

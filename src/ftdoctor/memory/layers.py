@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftdoctor.memory import ops
-from ftdoctor.memory.ops import Weight
 from ftdoctor.memory.tape import Buf, Tape, Var
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftdoctor.memory.families import Family
+    from ftdoctor.memory.ops import Weight
 
 
 @dataclass(frozen=True, slots=True)

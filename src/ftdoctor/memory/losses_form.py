@@ -52,7 +52,7 @@ def run(s: TrainingSettings, family: Family, half: int, item: int) -> Meter:
 
 
 def _nll(t: Tape, x: Var, head: Weight, s: TrainingSettings, family: Family, half: int) -> None:
-    """transformers' ForCausalLMLoss: float32 logits, log-softmax, and two gradients of that size."""
+    """transformers' ForCausalLMLoss: float32 logits, log-softmax and two gradients."""
     logits = ops.product(t, x, head, half)
     del x
     if family.logit_softcap:

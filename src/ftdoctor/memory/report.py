@@ -11,7 +11,7 @@ from ftdoctor.errors import MissingExtra, UsageError
 from ftdoctor.memory import gpus, resolve, shapes
 from ftdoctor.memory.advise import Change, advise
 from ftdoctor.memory.closed_form import Prediction, predict
-from ftdoctor.memory.settings import GIB
+from ftdoctor.memory.parts import LEVERS, PART_WORDS, gib
 from ftdoctor.memory.verdict import judge, largest_batch_size, largest_seq_len
 
 if TYPE_CHECKING:
@@ -21,41 +21,6 @@ if TYPE_CHECKING:
     from ftdoctor.memory.gpus import Gpu
     from ftdoctor.memory.settings import TrainingSettings
     from ftdoctor.memory.shapes import Shape
-
-#: Parts of the peak in words.
-PART_WORDS: Mapping[str, str] = {
-    "weights": "weights",
-    "adapters": "adapters",
-    "gradients": "gradients",
-    "gradient_buckets": "gradient buckets (DDP)",
-    "optimizer_states": "optimizer states",
-    "optimizer_temporaries": "optimizer step",
-    "saved_activations": "saved activations",
-    "temporaries": "activations of one layer",
-    "logits_and_loss": "logits and loss",
-    "dequantised_weights": "dequantised weights",
-    "weight_casts": "casts of weights",
-    "attention_scores": "attention scores",
-    "workspace": "cuBLAS workspaces",
-    "reference_model": "reference model",
-    "unsharded_block": "unsharded block",
-}
-#: What the user can change about a part.
-LEVERS: Mapping[str, str] = {
-    "weights": "4-bit loading, dtype, a smaller model",
-    "logits_and_loss": "trl version, max_length, batch size",
-    "saved_activations": "gradient checkpointing, max_length, batch size",
-    "temporaries": "max_length, batch size",
-    "attention_scores": "attn_implementation, max_length",
-    "gradients": "LoRA instead of full, fewer targets",
-    "gradient_buckets": "FSDP or ZeRO instead of DDP",
-    "optimizer_states": "optim, LoRA instead of full",
-    "optimizer_temporaries": "optim=adamw_torch_fused",
-    "weight_casts": "trl >= 1.15, dtype",
-    "adapters": "LoRA rank, fewer targets",
-    "reference_model": "LoRA (the base is then the reference)",
-    "unsharded_block": "a smaller wrapping policy",
-}
 
 
 def shape_of(options: Mapping[str, Any]) -> Shape:
@@ -114,6 +79,11 @@ def settings_of(options: Mapping[str, Any]) -> tuple[TrainingSettings, tuple[str
     """
     from ftdoctor.commands.options import pins
 
+    for name in ("method", "seq_len", "batch_size"):
+        if options.get(name) is None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} is missing.", "Give it, or a job file to read it from."
+            )
     values = {k: v for k, v in options.items() if v is not None}
     values["versions"] = pins(options.get("pins") or ())
     if options.get("modules_to_save"):
@@ -150,6 +120,34 @@ def settings_of(options: Mapping[str, Any]) -> tuple[TrainingSettings, tuple[str
     return settings, notes
 
 
+def of_job(options: Mapping[str, Any]) -> tuple[TrainingSettings, tuple[str, ...], Gpu]:
+    """Return settings, assumptions and card of the first training in a job file.
+
+    Raises:
+        UsageError: the file holds no training that can be predicted.
+    """
+    from ftdoctor.commands.options import pins
+    from ftdoctor.job.read import read
+    from ftdoctor.job.versions import resolve_job
+    from ftdoctor.memory import from_job
+
+    path = options["job"]
+    reasons = []
+    for job in read([path]).jobs:
+        resolve_job(job, with_=pins(options.get("pins") or ()))
+        try:
+            found = from_job.read(job)
+        except from_job.Untold as why:
+            reasons.append(f"{why.reason}{f' (needs {why.needs})' if why.needs else ''}")
+            continue
+        if found is not None:
+            return found.settings, found.notes, found.card
+    reason = "; ".join(reasons) or "no training with trl on a known GPU was found in it"
+    raise UsageError(
+        f"{path}: {reason}.", "Give --model, --method, --seq-len and --batch-size instead."
+    )
+
+
 def gpu_of(name: str | None) -> Gpu | None:
     """Return the card of `--gpu`.
 
@@ -169,8 +167,12 @@ def gpu_of(name: str | None) -> Gpu | None:
 
 def run(options: Mapping[str, Any]) -> int:
     """Do what `ftdoctor estimate` was asked to, print it, and return the exit code."""
-    settings, notes = settings_of(options)
     card = gpu_of(options.get("gpu"))
+    if options.get("job") is not None:
+        settings, notes, own = of_job(options)
+        card = card or own
+    else:
+        settings, notes = settings_of(options)
     if options.get("plot") and not options.get("sweep"):
         raise UsageError("--plot draws a sweep.", "Add for instance --sweep seq-len=512..16384.")
     if options.get("sweep"):
@@ -241,12 +243,6 @@ def change_json(change: Change) -> dict[str, Any]:
     }
 
 
-def gib(nbytes: float) -> str:
-    """Return bytes as GiB with one decimal (two below 1 GiB)."""
-    value = nbytes / GIB
-    return f"{value:.2f} GiB" if abs(value) < 1 else f"{value:.1f} GiB"
-
-
 def as_text(
     settings: TrainingSettings, prediction: Prediction, card: Gpu | None, notes: tuple[str, ...]
 ) -> str:
@@ -266,7 +262,7 @@ def as_text(
             else f"{gib(-verdict.spare)} too much"
         )
         lines.append(
-            f"{card.name}: {words[verdict.word]}, {distance} "
+            f"{card.label}: {words[verdict.word]}, {distance} "
             f"(torch sees {gib(card.visible)}, CUDA context {gib(card.context)})"
         )
     lines.append("")
@@ -285,7 +281,7 @@ def as_text(
                 lines += [f"  {change.sentence}" for change in changes]
         lines += [
             "",
-            f"Largest that fits a {card.name}: sequence length "
+            f"Largest that fits the {card.label}: sequence length "
             f"{largest_seq_len(settings, card) or 'none'} at batch {s.batch_size}, batch "
             f"{largest_batch_size(settings, card) or 'none'} at length {s.seq_len}",
         ]

@@ -141,7 +141,7 @@ class _Resolver:
             norms_float32=norms,
             optimizer=str(self.get("optimizer", self._optimizer())),
             gradient_checkpointing=bool(
-                self.get("gradient_checkpointing", is_trl and trl.gradient_checkpointing or kbit)
+                self.get("gradient_checkpointing", (is_trl and trl.gradient_checkpointing) or kbit)
             ),
             attention=_ATTENTION.get(str(self.get("attention", "sdpa")), "sdpa"),  # type: ignore[arg-type]
             loss=loss,  # type: ignore[arg-type]

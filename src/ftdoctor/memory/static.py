@@ -24,7 +24,7 @@ INT8 = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A group of parameters with gradients: `tensors` of them, `params` elements of `item` bytes."""
+    """Parameters with gradients: `tensors` of them, `params` elements of `item` bytes each."""
 
     params: int
     tensors: int

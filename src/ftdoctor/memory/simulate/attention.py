@@ -16,11 +16,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 NAME = "ftdoctor_sdpa"
 
 
-class Flash(torch.autograd.Function):
+class Flash(torch.autograd.Function):  # type: ignore[misc]
     """Forward: output and log-sum-exp. Backward: float32 accumulators beside the gradients."""
 
     @staticmethod
     def forward(ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        """Allocate what the forward pass does."""
         b, h, s, d = q.shape
         out = q.new_empty((b, s, h, d)).transpose(1, 2)
         lse = q.new_empty((b, h, s), dtype=torch.float32)
@@ -29,6 +30,7 @@ class Flash(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Allocate what the backward pass does."""
         q, k, v, _, _ = ctx.saved_tensors
         b, h, s, d = q.shape
         s128, d32 = (s + 127) // 128 * 128, (d + 31) // 32 * 32
@@ -46,13 +48,14 @@ class Flash(torch.autograd.Function):
         return dq, dk, dv
 
 
-class Efficient(torch.autograd.Function):
+class Efficient(torch.autograd.Function):  # type: ignore[misc]
     """Memory-efficient attention; a boolean mask becomes an additive one of the input dtype."""
 
     @staticmethod
     def forward(
         ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None
     ) -> torch.Tensor:
+        """Allocate what the forward pass does."""
         b, h, s, d = q.shape
         out = q.new_empty((b, s, h, d)).transpose(1, 2)
         lse = q.new_empty((b, h, (s + 31) // 32 * 32), dtype=torch.float32)
@@ -61,6 +64,7 @@ class Efficient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Allocate what the backward pass does."""
         q, k, v, _, _, _ = ctx.saved_tensors
         b, h, s, d = q.shape
         grad = grad.contiguous()

@@ -61,7 +61,7 @@ def base_model(settings: TrainingSettings) -> nn.Module:
         for name, module in model.named_modules():
             if "norm" in name and not list(module.children()):
                 cast(module, torch.float32)
-    return model  # type: ignore[no-any-return]
+    return model
 
 
 def cast(model: nn.Module, dtype: torch.dtype) -> None:
@@ -105,7 +105,7 @@ def with_adapters(
         for param in wrapped.parameters():
             if param.requires_grad:
                 param.data = param.data.to(kind)
-    return wrapped  # type: ignore[no-any-return]
+    return wrapped
 
 
 def materialise(model: nn.Module, fake: Any) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""Count the parameters of a model class on the meta device, grouped by what training does to them."""
+"""Count the parameters of a model class on the meta device, by what training does to them."""
 
 from __future__ import annotations
 

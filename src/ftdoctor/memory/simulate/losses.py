@@ -14,24 +14,27 @@ TOKEN_TILE = 4096
 CHUNK = 256
 
 
-class Compact(torch.autograd.Function):
+class Compact(torch.autograd.Function):  # type: ignore[misc]
     """hidden[mask] with every token kept: a copy, whose gradient is scattered into zeros."""
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor) -> torch.Tensor:
+        """Allocate what the forward pass does."""
         ctx.shape = hidden.shape
         return hidden.new_empty((hidden.shape[0] * hidden.shape[1], hidden.shape[2]))
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        """Allocate what the backward pass does."""
         return grad.new_zeros(ctx.shape)
 
 
-class FusedHead(torch.autograd.Function):
+class FusedHead(torch.autograd.Function):  # type: ignore[misc]
     """Log-probabilities by tiles of [4096 tokens, 32768 words]; gradients accumulate in float32."""
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Allocate what the forward pass does."""
         kind = hidden.dtype
         if torch.is_autocast_enabled("cpu"):
             kind = torch.get_autocast_dtype("cpu")
@@ -52,6 +55,7 @@ class FusedHead(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Allocate what the backward pass does."""
         hidden, weight, _ = ctx.saved_tensors
         n, vocab = hidden.shape[0], weight.shape[0]
         wide = (
@@ -76,7 +80,7 @@ class FusedHead(torch.autograd.Function):
 
 def fused(hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """trl 1.15 and later: no logits in memory. `hidden` is [batch, seq, width]."""
-    return FusedHead.apply(Compact.apply(hidden[:, :-1]), weight).sum()  # type: ignore[no-any-return]
+    return FusedHead.apply(Compact.apply(hidden[:, :-1]), weight).sum()
 
 
 def chunked(
@@ -116,16 +120,18 @@ def chunked(
     return total
 
 
-class _Gather(torch.autograd.Function):
+class _Gather(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, rows: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        """Allocate what the forward pass does."""
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        """Allocate what the backward pass does."""
         return grad.new_zeros(grad.shape), None
 
 
 def _gather(rows: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     """Pack valid tokens to the front: an indexed copy."""
-    return _Gather.apply(rows, out)  # type: ignore[no-any-return]
+    return _Gather.apply(rows, out)

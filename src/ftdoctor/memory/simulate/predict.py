@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.errors import MissingExtra, UsageError
-from ftdoctor.memory import closed_form, sharding, static
+from ftdoctor.memory import closed_form, moments, sharding, static
 from ftdoctor.memory.closed_form import Prediction
 from ftdoctor.memory.settings import MIB
 
@@ -62,7 +62,7 @@ def _prediction(
 ) -> Prediction:
     from ftdoctor.memory.simulate.allocator import replay
 
-    workspace = closed_form.WORKSPACE_HOPPER if hopper else closed_form.WORKSPACE
+    workspace = moments.WORKSPACE_HOPPER if hopper else moments.WORKSPACE
     parts = parts_at_peak(settings, recording)
     parts["workspace"] = workspace
     if settings.gpus > 1:

@@ -14,29 +14,31 @@ import torch
 from torch import nn
 
 
-class Unpacked(torch.autograd.Function):
+class Unpacked(torch.autograd.Function):  # type: ignore[misc]
     """x @ W.T with W unpacked for the time of the product."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, shape: tuple[int, int], bias: Any) -> Any:
+        """Allocate what the forward pass does."""
         ctx.shape = shape
         weight = x.new_empty(shape)
         return torch.nn.functional.linear(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, None, None]:
+        """Allocate what the backward pass does."""
         if not ctx.needs_input_grad[0]:
             return None, None, None
         weight = grad.new_empty(ctx.shape)
         return torch.matmul(grad, weight), None, None
 
 
-class PackedLinear(nn.Linear):
+class PackedLinear(nn.Linear):  # type: ignore[misc]
     """A linear layer whose weight lies packed in memory."""
 
     def __init__(self, old: nn.Module, compute: torch.dtype, double: bool, int8: bool) -> None:
         nn.Module.__init__(self)
-        weight: torch.Tensor = old.weight  # type: ignore[assignment]
+        weight: torch.Tensor = old.weight
         if type(old).__name__ == "Conv1D":
             self.in_features, self.out_features = weight.shape
         else:
@@ -96,10 +98,10 @@ def replace_linears(
 
 
 def packed_lora() -> type[nn.Module]:
-    """Return PEFT's LoRA layer with the forward of its bitsandbytes variant (tuners/lora/bnb.py)."""
+    """Return PEFT's LoRA layer with the forward of its bitsandbytes form (tuners/lora/bnb.py)."""
     from peft.tuners.lora.layer import Linear
 
-    class PackedLora(Linear):  # type: ignore[misc,valid-type]
+    class PackedLora(Linear):  # type: ignore[misc]
         def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
             result = self.base_layer(x).clone()
             for name in self.active_adapters:

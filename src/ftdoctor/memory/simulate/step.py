@@ -42,7 +42,7 @@ def _as_on_cuda(settings: TrainingSettings) -> Iterator[None]:
     real = torch.is_autocast_enabled
 
     def enabled(device: str | None = None) -> bool:
-        return real("cpu") if device in (None, "cuda", "cpu") else real(device)
+        return bool(real("cpu") if device in (None, "cuda", "cpu") else real(device))
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(patch("torch.is_autocast_enabled", enabled))
@@ -77,13 +77,13 @@ def _as_on_cuda(settings: TrainingSettings) -> Iterator[None]:
 
 def head_of(model: nn.Module) -> torch.Tensor:
     """Return the weight of the output projection."""
-    return model.get_output_embeddings().weight  # type: ignore[no-any-return,operator]
+    return model.get_output_embeddings().weight
 
 
 def backbone_of(model: nn.Module) -> nn.Module:
     """Return what computes the last hidden state, below the output projection."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return inner.base_model if inner.base_model is not inner else inner.model  # type: ignore
+    return inner.base_model if inner.base_model is not inner else inner.model
 
 
 def loss_of(model: nn.Module, settings: TrainingSettings, batch: dict[str, Any]) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ reference tells when it goes. Sizes are rounded up to 512 bytes, as the CUDA cac
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ def rounded(nbytes: int) -> int:
     return max(BLOCK, (nbytes + BLOCK - 1) // BLOCK * BLOCK)
 
 
-class Tracker(TorchDispatchMode):
+class Tracker(TorchDispatchMode):  # type: ignore[misc]
     """Dispatch mode that records allocations and frees.
 
     `events` holds (identifier, bytes, name of the operator) for an allocation and
@@ -59,9 +60,7 @@ class Tracker(TorchDispatchMode):
         size = rounded(size)
         number = self._next
         self._next += 1
-        self._known[key] = weakref.ref(
-            storage, lambda _, k=key, n=number, s=size: self._gone(k, n, s)
-        )
+        self._known[key] = weakref.ref(storage, partial(self._gone, key, number, size))
         self._numbers[key] = number
         self.events.append((number, size, name))
         if self.keep_shapes:
@@ -86,7 +85,7 @@ class Tracker(TorchDispatchMode):
         )
         self.events.append((number, -size, ""))
 
-    def _gone(self, key: int, number: int, size: int) -> None:
+    def _gone(self, key: int, number: int, size: int, _: object) -> None:
         self._known.pop(key, None)
         self.live -= size
         self.events.append((number, -size, ""))

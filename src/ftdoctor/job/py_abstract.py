@@ -5,6 +5,7 @@ Plain classes rather than dataclasses: they are many, and a dataclass costs more
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -153,6 +154,19 @@ class Entries:
         self.open = open
 
 
+class Cells(dict[Any, Any]):
+    """What of an object or scope can change. `born` orders cells by when they came to be."""
+
+    __slots__ = ("born",)
+
+    def __init__(self, **start: Any):
+        super().__init__(start)
+        self.born = next(_births)
+
+
+_births = count(1)
+
+
 class Seq(Abstract):
     """A list, tuple or set. Its items live in `cells["items"]`, so that a branch can be undone."""
 
@@ -166,7 +180,7 @@ class Seq(Abstract):
         kind: str = "list",
     ):
         super().__init__(at)
-        self.cells: dict[Any, Any] = {"items": Items(items, open)}
+        self.cells = Cells(items=Items(items, open))
         self.kind = kind
 
     @property
@@ -193,7 +207,7 @@ class Map(Abstract):
         open: str = "",
     ):
         super().__init__(at)
-        self.cells: dict[Any, Any] = {"entries": Entries(data, open)}
+        self.cells = Cells(entries=Entries(data, open))
 
     @property
     def now(self) -> Entries:
@@ -244,7 +258,7 @@ class Obj(Abstract):
         self.receiver = receiver
         self.imported = imported
         self.cls: Cls | None = None
-        self.cells: dict[Any, Any] = {}
+        self.cells = Cells()
         #: True for an attribute, item or part of the receiver, which no call made.
         self.derived = False
         #: The condition under which the call is made ("" for none), in words.
@@ -276,7 +290,7 @@ class Scope:
     __slots__ = ("cells", "outer", "parent")
 
     def __init__(self, parent: Scope | None = None):
-        self.cells: dict[Any, Any] = {}
+        self.cells = Cells()
         self.parent = parent
         self.outer: dict[str, Scope] = {}
 
@@ -316,7 +330,7 @@ class Cls(Abstract):
         self.bases = bases
         self.source = source
         self.dataclass = dataclass
-        self.cells: dict[Any, Any] = {}
+        self.cells = Cells()
         #: Annotated names, in order: the fields of a dataclass.
         self.annotations: dict[str, ast.expr] = {}
 

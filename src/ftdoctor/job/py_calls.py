@@ -218,10 +218,9 @@ def instantiate(run: Run, cls: Cls, given: Arguments, at: At) -> Abstract:
             made.kwargs = {}
         run.inline(bound, given.args, given.kwargs, given.open, at.node)
     else:
-        fields = list(cls.fields())
-        for name, value in zip(fields, given.args, strict=False):
-            made.cells[name] = value
         if base is None:
+            for name, value in zip(cls.fields(), given.args, strict=False):
+                made.cells[name] = value
             made.cells.update(given.kwargs)
         post = cls.find("__post_init__")
         if isinstance(post, Func):

@@ -208,7 +208,7 @@ def _fill(job: Job, fields: dict[str, Abstract], kind: str, env: ReadEnv, tool: 
     _volumes(job, given("volumes"))
     if given("token") is not None:
         job.extra["token"] = text(given("token"))
-    if kind == "uv" and given("script") is not None:
+    if given("script") is not None and (kind == "uv" or tool):
         _script(job, pool, fields, env, tool)
     else:
         _command(job, pool, given("command", "cmd"), env, tool)

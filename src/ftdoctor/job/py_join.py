@@ -146,8 +146,7 @@ def _join_calls(calls: list[Obj], reason: str, depth: int) -> Obj:
     cells: dict[str, None] = {}
     for call in calls:
         cells.update(dict.fromkeys(call.cells))
-    joined.cells = {
-        name: join([call.cells.get(name, MISSING) for call in calls], reason, depth)
-        for name in cells
-    }
+    for name in cells:
+        found = [call.cells.get(name, MISSING) for call in calls]
+        joined.cells[name] = join(found, reason, depth)
     return joined

@@ -12,7 +12,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job import py_expr, py_ops, py_statements
-from ftdoctor.job.py_abstract import Abstract, At, Const, Func, Obj, Ref, Scope, Space, Unk
+from ftdoctor.job.py_abstract import Abstract, At, Cells, Const, Func, Obj, Ref, Scope, Space, Unk
 from ftdoctor.job.py_join import MISSING, join, join_values
 from ftdoctor.job.py_statements import CONDITION, LEAVES_LOOP, NORMAL, RETURNS
 
@@ -123,6 +123,7 @@ class Run:
     def branches(self, ways: list[Callable[[], int]], reason: str) -> int:
         """Follow several ways from the same state and join what they leave behind."""
         outer = self.journal
+        start = Cells().born
         outcomes: list[tuple[int, dict[tuple[int, Any], tuple[dict[Any, Any], Any, Any]]]] = []
         for way in ways:
             self.journal = {}
@@ -142,7 +143,15 @@ class Run:
         for _, changes in kept:
             for spot, (cells, key, _new) in changes.items():
                 spots.setdefault(spot, (cells, key))
+        shared = []
         for spot, (cells, key) in spots.items():
+            if getattr(cells, "born", 0) > start:
+                # Made in one of the ways, and reached only from there: nothing to join.
+                last = next(changes[spot][2] for _, changes in kept if spot in changes)
+                self.put(cells, key, last)
+            else:
+                shared.append((spot, cells, key))
+        for spot, cells, key in shared:
             old = cells.get(key, MISSING)
             values = [changes[spot][2] if spot in changes else old for _, changes in kept]
             self.put(cells, key, join(values, reason))

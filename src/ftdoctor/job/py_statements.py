@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job import py_expr, py_ops
-from ftdoctor.job.py_abstract import Cls, Const, Func, Map, Obj, Scope, Seq
+from ftdoctor.job.py_abstract import Cells, Cls, Const, Func, Map, Obj, Scope, Seq
 from ftdoctor.job.py_join import MISSING
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ def _try(run: Run, node: Any) -> int:
     # of what they assign only that counts which the body leaves unset.
     for handler in node.handlers:
         run.fallbacks += 1
+        start = Cells().born
         outer, run.journal = run.journal, {}
         run.block(handler.body)
         changes = [(c, k, old, c.get(k, MISSING)) for c, k, old in run.journal.values()]
@@ -156,7 +157,8 @@ def _try(run: Run, node: Any) -> int:
                 cells.pop(key, None)
             else:
                 cells[key] = old
-            if old is MISSING or flow == RAISES:
+            made_here = getattr(cells, "born", 0) > start
+            if old is MISSING or flow == RAISES or made_here:
                 run.put(cells, key, new)
         run.fallbacks -= 1
     if flow == RAISES and node.handlers:

@@ -244,6 +244,7 @@ def outside_bounds(context: Context, packages: list[str]) -> Iterator[Hit]:
                     "range": need.specifier,
                 },
                 {"found_from": said(job, need.name)},
+                severity="error" if package == "torchvision" else "warning",
                 summary=f"{package} {ours} requires {need.name}{need.specifier}, and "
                 f"{shown(job, need.name)} will be there",
             )
@@ -268,6 +269,7 @@ def image_companions(context: Context, package: str) -> Iterator[Hit]:
         place_of(job, "torch"),
         {"package": package, "before": before, "after": after},
         {"torch_from": said(job, "torch")},
+        severity="warning",
         summary=f"torch {before} of the image becomes {after} "
         f"({said(job, 'torch')}), and the image's {package}, built for the old one, stays",
     )

@@ -181,7 +181,15 @@ _OWN_TOKEN = re.compile(
 
 def own_token(job: Job) -> bool:
     """Whether the code gets a token by itself (Secret Manager, .env, an argument, a login)."""
-    return bool(_OWN_TOKEN.search(code(job)))
+    if _OWN_TOKEN.search(code(job)):
+        return True
+    given = [v.raw or v.value or "" for pool in job.pools for v in (*pool.command, *pool.args)]
+    return any(_TOKEN_ARGUMENT.search(text) for text in given)
+
+
+_TOKEN_ARGUMENT = re.compile(
+    r"(?i)(?:hf|hub|hugging_?face|access|auth|user|api|-|\b)_?-?token\b(?!iz)|secret"
+)
 
 
 def pools_that_run(job: Job) -> Iterator[tuple[int, WorkerPool]]:

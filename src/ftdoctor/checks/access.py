@@ -97,7 +97,13 @@ def gated_without_token(context: Context, **_: object) -> Iterator[Hit | Unsure]
         some = len(lacking) < sum(1 for _ in pools_that_run(job))
         pools = ", ".join(f"pool {i}" for i in lacking) if some else "the container"
         gap = code_gap(job)
-        severity: Severity | None = "warning" if gap or entry["basis"] != "seen" else None
+        if gap:
+            reason = (
+                f"{repo} is gated and the environment has no token; the code may get one ({gap})"
+            )
+            yield Unsure(reason, "the training code beside the job")
+            return
+        severity: Severity | None = "warning" if entry["basis"] != "seen" else None
         values = {"model": repo, "gate": entry["gated"], "where": pools}
         spot = job.pools[lacking[0]].place if some and lacking[0] < len(job.pools) else place
         yield Hit(

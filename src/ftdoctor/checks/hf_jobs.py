@@ -76,6 +76,7 @@ def no_timeout(context: Context, **_: object) -> Iterator[Hit]:
         job.place,
         {},
         {"default": "30 minutes"},
+        severity="warning",
         summary="No timeout: HF Jobs stops this training after 30 minutes.",
     )
 

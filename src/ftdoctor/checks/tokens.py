@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ftdoctor.checks.context import Context
     from ftdoctor.job.model import Job
+    from ftdoctor.job.source import Place
 
 _DOCUMENT = (".md", ".markdown", ".rst", ".txt", ".qmd")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))\Z")
@@ -44,13 +45,32 @@ def placeholder_left(context: Context, **_: object) -> Iterator[Hit]:
         if not text or not placeholder(text) or _compared(context.job, use):
             continue
         document = use.place is not None and use.place.path.endswith(_DOCUMENT)
-        severity: Severity | None = "warning" if document or use.family == "tracker" else None
+        soft = document or use.family == "tracker" or form_field(context.job, use.place)
+        severity: Severity | None = "warning" if soft else None
         yield Hit(
             use.place,
             {"name": use.name, "text": text},
             {"name": use.name, "text": text},
             severity=severity,
         )
+
+
+def _blank_for_good(job: Job, use: TokenUse) -> bool:
+    """Whether a blank token stands in the spec itself, not in code that may be filled in."""
+    return (
+        job.form in ("vertex-yaml", "vertex-json", "vertex-gcloud", "hf-jobs-cli", "hf-jobs-call")
+        and use.where in ("env", "secret")
+        and use.name in TOKEN_NAMES
+        and job.platform != "unknown"
+    )
+
+
+def form_field(job: Job, place: Place | None) -> bool:
+    """Whether a value stands in a form of a notebook (`# @param`), made to be filled in."""
+    if place is None:
+        return False
+    lines = (job.source.whole or job.source.text).split("\n")
+    return place.line <= len(lines) and "@param" in lines[place.line - 1]
 
 
 def _compared(job: Job, use: TokenUse) -> bool:
@@ -216,9 +236,7 @@ def miswritten(context: Context, **_: object) -> Iterator[Hit]:
         if use.family != "hub" or placeholder(use.text):
             continue
         wrong = malformed(use.text)
-        if not wrong or (wrong == "blank" and use.where in ("code", "argument")):
-            continue
-        if wrong == "blank" and use.name not in TOKEN_NAMES:
+        if not wrong or (wrong == "blank" and not _blank_for_good(context.job, use)):
             continue
         yield Hit(
             use.place,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.value import get
 from ftdoctor.job.vertex_fields import AROUND, JOB_SPEC, POOL, camel
-from ftdoctor.rulebook.model import Edit, Hit, TextEdit
+from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -234,29 +234,29 @@ def strategy_name(context: Context, **_: object) -> Iterator[Hit]:
     yield Hit(place or job.place, values, values, edits, severity="note" if name in _OLD else None)
 
 
-_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z")
-_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}\Z")
+_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]*\Z")
+_LABEL_VALUE = re.compile(r"[a-z0-9_-]*\Z")
 
 
 def labels(context: Context, **_: object) -> Iterator[Hit]:
-    """A label that the API refuses: upper case, dots, or too long."""
+    """A label that the API refuses: upper case, dots, slashes, or too long."""
     job = context.job
     for key, value in job.labels.items():
         text = get(value)
-        if re.search(r"[${}<>]", key) or not key.isascii():
+        shown = text if isinstance(text, str) else ""
+        if re.search(r"(?i)[${}<>\[\]]|your", key + shown) or not (key + shown).isascii():
             continue
         wrong = ""
         if not _LABEL_KEY.match(key):
             wrong = f"the key {key!r}"
-        elif (
-            isinstance(text, str)
-            and not re.search(r"[${}<>]", text)
-            and text.isascii()
-            and not _LABEL_VALUE.match(text)
-        ):
-            wrong = f"the value {text!r}"
-        if wrong:
-            yield Hit(value.place or job.place, {"wrong": wrong}, {"key": key, "value": text})
+        elif not _LABEL_VALUE.match(shown):
+            wrong = f"the value {shown!r}"
+        long = "the key" if len(key) > 63 else "the value" if len(shown) > 63 else ""
+        severity: Severity | None = None if wrong else "warning"
+        if wrong or long:
+            values = {"wrong": wrong or f"{long} of {key!r} has over 63 characters"}
+            evidence = {"key": key, "value": shown}
+            yield Hit(value.place or job.place, values, evidence, severity=severity)
 
 
 def display_name(context: Context, **_: object) -> Iterator[Hit]:
@@ -283,7 +283,7 @@ def output_uri(context: Context, **_: object) -> Iterator[Hit]:
             not isinstance(text, str)
             or value is None
             or not text
-            or re.search(r"[${}<>]", text)
+            or re.search(r"(?i)[${}<>\[\]]|your", text)
             or text.startswith("gs://")
         ):
             continue

@@ -48,6 +48,16 @@ def _known(text: str | None) -> str:
     return text if isinstance(text, str) and text and not _TEMPLATE.search(text) else ""
 
 
+def accelerator(pool: WorkerPool) -> str:
+    """Return the accelerator's name as it is sent, "" when it is not known or not written.
+
+    An enum of the SDK (`AcceleratorType.NVIDIA_L4`, with `.name` or not) counts as its name.
+    """
+    text = _known(get(pool.accelerator_type))
+    match = re.search(r"AcceleratorType\.(\w+?)(?:\.name)?\Z", text)
+    return match[1] if match else text if "." not in text else ""
+
+
 def _core(name: str) -> str:
     """Return what distinguishes an accelerator name: "H200", "A10080", "RTXPRO6000"."""
     text = re.sub(r"[^A-Z0-9]", "", name.upper())
@@ -70,7 +80,7 @@ def suggestion(name: str, machine: str) -> str:
 def accelerator_name(context: Context, **_: object) -> Iterator[Hit]:
     """An accelerator type that the API does not have."""
     for pool in context.job.pools:
-        name = _known(get(pool.accelerator_type))
+        name = accelerator(pool)
         if (
             not name
             or name in accelerators()
@@ -131,12 +141,15 @@ def accelerator_pair(context: Context, **_: object) -> Iterator[Hit]:
             )
 
 
+_PAIR = "Machine and accelerator do not go together: {wrong}."
+
+
 def accelerator_fits(context: Context, **_: object) -> Iterator[Hit]:
     """Machine, accelerator and count that do not go together."""
     job = context.job
     for pool in job.pools:
         machine = _known(get(pool.machine_type))
-        kind = _known(get(pool.accelerator_type))
+        kind = accelerator(pool)
         if not machine or not kind or kind not in accelerators() or kind.startswith("TPU"):
             continue
         fits = _machines().get(machine)
@@ -146,7 +159,7 @@ def accelerator_fits(context: Context, **_: object) -> Iterator[Hit]:
             if wrong:
                 spot = pool.machine_type.place if pool.machine_type else place
                 values = {"machine": machine, "accelerator": kind, "wrong": wrong}
-                yield Hit(spot or place, values, values)
+                yield Hit(spot or place, values, values, summary=_PAIR)
             continue
         if kind not in fits:
             right = next(iter(fits)) if len(fits) == 1 else ""
@@ -157,7 +170,7 @@ def accelerator_fits(context: Context, **_: object) -> Iterator[Hit]:
             )
             values = {"machine": machine, "accelerator": kind, "wrong": wrong}
             edits = _edit(place, f"Replace {kind} by {right}", right) if right else {}
-            yield Hit(place, values, {**values, "right": right}, edits)
+            yield Hit(place, values, {**values, "right": right}, edits, summary=_PAIR)
             continue
         count = _count(job, pool)
         allowed = fits[kind]["counts"]
@@ -169,7 +182,9 @@ def accelerator_fits(context: Context, **_: object) -> Iterator[Hit]:
         wrong = f"with {machine} the count of {kind} must be {some}, not {count}"
         values = {"machine": machine, "accelerator": kind, "wrong": wrong}
         edits = {} if not right or pool.accelerator_count is None else _count_edit(spot, right)
-        yield Hit(spot, values, {**values, "allowed": allowed, "count": count}, edits)
+        yield Hit(
+            spot, values, {**values, "allowed": allowed, "count": count}, edits, summary=_PAIR
+        )
 
 
 def _count_edit(place: Place | None, right: str) -> dict[str, Edit]:
@@ -239,7 +254,7 @@ def region_without_gpu(context: Context, **_: object) -> Iterator[Hit]:
     if region not in rows:
         return
     for pool in job.pools:
-        short = names.get(get(pool.accelerator_type) or "", "")
+        short = names.get(accelerator(pool), "")
         if not short or short in rows[region]["training"]:
             continue
         others = sorted(name for name, row in rows.items() if short in row["training"])

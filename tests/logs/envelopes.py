@@ -39,7 +39,11 @@ def vertex_entries(log: str) -> list[dict[str, object]]:
     return [
         {
             "insertId": f"id{i:06d}",
-            "jsonPayload": {"attrs": {"tag": "workerpool0-0"}, "levelname": "ERROR", "message": row},
+            "jsonPayload": {
+                "attrs": {"tag": "workerpool0-0"},
+                "levelname": "ERROR",
+                "message": row,
+            },
             "logName": "projects/some-project/logs/workerpool0-0",
             "resource": {
                 "type": "ml_job",
@@ -205,7 +209,9 @@ def mpirun(log: str) -> bytes:
 
 def ray(log: str) -> bytes:
     """Ray Train workers."""
-    return _interleaved(log, lambda rank: f"(RayTrainWorker pid={700 + rank}, ip=10.0.0.{rank}) ", 6)
+    return _interleaved(
+        log, lambda rank: f"(RayTrainWorker pid={700 + rank}, ip=10.0.0.{rank}) ", 6
+    )
 
 
 def compose(log: str) -> bytes:

@@ -78,8 +78,9 @@ def explain_log(
     good: tuple[str, list[Line]] | None = None,
     known: dict[str, Any] | None = None,
     engine: str = "auto",
+    failed: bool = False,
 ) -> Explanation:
-    """Explain one log.
+    """Explain one log; `failed` tells that the platform says that the job failed.
 
     `job` are lines that the platform's job resource adds (its error field); `known` are facts that
     the platform told (GPU, image, cost) and that go before what the log says; `good` is the name
@@ -111,11 +112,14 @@ def explain_log(
     if verdict.cause is not None:
         result.outcome = "named"
         result.cause = _cause(verdict, patterns, facts)
-    elif verdict.failed:
+    elif verdict.failed or failed:
         result.outcome = "unrecognised"
     best = verdict.cause.rule if verdict.cause else -1
     result.also = [_seen(match, patterns) for match in verdict.also if match.rule != best][:20]
     result.block = _block_text(verdict, lines)
+    if result.outcome == "unrecognised" and not result.block:
+        told = job or lines[-20:]
+        result.block = redact("\n".join(line.text for line in told))
     if good is not None:
         from ftdoctor.logs.against import unusual
 

@@ -167,7 +167,7 @@ def test_machine_code_runs_within_its_major(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("request_", ["trl", "unsloth", "transformers<5 datasets trl"])
+@pytest.mark.parametrize("request_", ["trl", "transformers<5 datasets trl"])
 def test_pip_chooses_the_same(request_: str, tmp_path: object) -> None:
     """What pip's own resolver would take today, where an index can be asked."""
     import json

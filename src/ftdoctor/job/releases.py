@@ -58,7 +58,7 @@ def releases(name: str) -> tuple[Release, ...]:
     """Return the final releases of a package, oldest first; () when the tables do not have it."""
     if name == "torch":
         return tuple(
-            Release(row["version"], row["date"], row["requires_python"], ())
+            Release(row["version"], row["date"], row["requires_python"], _torch_needs(row))
             for row in table("torch")["releases"]
         )
     if name in _other_names():
@@ -73,6 +73,12 @@ def releases(name: str) -> tuple[Release, ...]:
         Release(row[0], row[1], row[2], tuple(pool[row[3]]), len(row) > 4)
         for row in data["releases"]
     )
+
+
+def _torch_needs(row: dict[str, Any]) -> tuple[str, ...]:
+    """Return what torch requires of the packages that the tables follow (x86_64 wheels)."""
+    bound = row["triton"]
+    return (f"triton{bound}; platform_machine == 'x86_64'",) if bound else ()
 
 
 @cache

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 _STARTS = lazy(
     r"^===== Job started|^Job is preparing\.|^Container called start|^Restarting worker group"
 )
-_RESTARTS = lazy(
-    r"will restart worker group|Restarting worker group|Internal error occurred for the current attempt"
-)
+_RESTARTS = lazy(r"will restart worker group|Restarting worker group")
 _DIGITS = lazy(r"\d+")
 _BANNER = 3
 
@@ -34,6 +32,8 @@ def last_attempt(text: Text, blocks: list[Block]) -> tuple[int, int]:
         # An attempt that failed lies before a true restart.
         if any((kept[-1] if kept else 0) <= block.last < start for block in blocks):
             kept.append(start)
+    while kept and sum(1 for line in text.lines[kept[-1] :] if line.text.strip()) < 3:
+        kept.pop()  # it began, and the log ends there
     if not kept:
         return 0, 1
     return kept[-1], len(kept) + 1
@@ -43,7 +43,7 @@ def _explicit(run: Text) -> list[int]:
     starts: list[int] = []
     seen = False
     marks = (b"===== Job started", b"Job is preparing", b"Container called", b"worker group")
-    for index in sorted(run.holding((*marks, b"for the current attempt"))):
+    for index in sorted(run.holding(marks)):
         line = run.lines[index]
         text = line.text
         if _STARTS.match(text):

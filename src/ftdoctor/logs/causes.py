@@ -150,7 +150,11 @@ def _rank(match: Match, run: Run, fatal: list[Block]) -> tuple[int, int, int]:
         if block.kind in ("traceback", "bare", "cut"):
             return (1, block.last, match.line.at)
         return (2, block.last, match.line.at)
-    return (2, match.line.at, match.line.at)
+    # A warning above the traceback is often the root (a driver too old, then "No GPU found"); the
+    # network's warnings are mostly of requests that went through on the second try.
+    area = run.patterns.rules[match.rule][0].split("-")[1]
+    mild = area in ("NET", "AUTH") or bool(_RETRY.search(match.line.text))
+    return (2 if mild else 1, match.line.at, match.line.at)
 
 
 def _without_ancestors(pool: list[Match], patterns: Patterns) -> list[Match]:

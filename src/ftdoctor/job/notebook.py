@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.model import Job, Script, Unread
 from ftdoctor.job.notebook_cells import BrokenNotebook, Cells, read_cells
-from ftdoctor.job.notebook_magics import COMMAND, ENVIRONMENT, split
-from ftdoctor.job.py_abstract import Abstract, Const, Obj, Ref
+from ftdoctor.job.notebook_magics import COMMAND, ENVIRONMENT, FORM, split
+from ftdoctor.job.py_abstract import Abstract, Const, Obj, Ref, Unk
 from ftdoctor.job.py_run import Run
-from ftdoctor.job.py_training import trainings_of
+from ftdoctor.job.py_training import trainings_of, trains
 from ftdoctor.job.py_values import text
 from ftdoctor.job.source import Source
 
@@ -50,6 +50,7 @@ class _Notebook:
         self.run = Run(env, None, None, "the machine that runs the notebook")
         self.run.module.cells[ENVIRONMENT] = Ref("os.environ")
         self.run.module.cells[COMMAND] = Ref(COMMAND)
+        self.run.module.cells[FORM] = Unk("it is filled in when the notebook is run")
 
     def jobs(self) -> list[Job]:
         from ftdoctor.job.py_submit import jobs_of
@@ -61,7 +62,7 @@ class _Notebook:
         own = Job(self._platform(), "notebook", self.source.place(1), self.source)
         jobs += self._commands(own)
         self._training(own)
-        if own.trainings:
+        if any(trains(training) for training in own.trainings):
             jobs.insert(0, own)
         for job in jobs:
             job.extra.setdefault("installed_in_outputs", self.cells.installed)

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 #: Names that stand for a command, and for the environment that `%env` changes.
 COMMAND, ENVIRONMENT = "__notebook_command__", "__notebook_environment__"
+#: Stands for a field of a Colab form that is left empty, to be filled in by whoever runs it.
+FORM = "__notebook_form__"
 _LINE = re.compile(
-    r"^(?P<indent>[ \t]*)(?P<target>[A-Za-z_][\w, ]*=[ \t]*)?(?P<sign>!!?|%)(?P<body>[^=\s].*)$"
+    r"^(?P<indent>[ \t]*)(?P<target>[A-Za-z_][\w, ]*=[ \t]*)?(?P<sign>!!?[ \t]*|%)(?P<body>[^=\s].*)$"
 )
+_EMPTY_FIELD = re.compile(r"^([ \t]*[A-Za-z_]\w*[ \t]*=[ \t]*)(?:\"\"|'')[ \t]*#[ \t]*@param\b.*$")
 _HELP = re.compile(r"^[ \t]*(?:\?\??[\w.*]+|[A-Za-z_][\w.]*\?\??)[ \t]*$")
 _CELL = re.compile(r"^%%(?P<name>[\w.]+)[ \t]*(?P<rest>.*)$")
 #: Cell magics under which the cell is Python all the same.
@@ -99,7 +102,8 @@ def _lines(lines: list[str], start: int) -> Split:
         if match is None:
             if not plain and index not in quoted and _HELP.match(line):
                 line = ""
-            out.append(line)
+            form = _EMPTY_FIELD.match(line) if "@param" in line else None
+            out.append(form[1] + FORM if form is not None else line)
             index += 1
             continue
         last = index

@@ -309,11 +309,14 @@ def _filled(
                     default.at if default is not None else at,
                     field_default(run, default) if default is not None else None,
                 )
+    # Attributes that nobody gave come from the command line too, or are defaults of the library.
+    made.cells["_parsed"] = "its default" if told else "the command line"
     if external:
         from ftdoctor.job.trl_names import belongs
 
         made.kwargs = {k: v for k, v in given.items() if belongs(k, external.rsplit(".", 1)[-1])}
-        made.kwargs.update({k: v for k, v in made.cells.items() if not isinstance(v, (Obj, Func))})
+        plain = {k: v for k, v in made.cells.items() if isinstance(v, Abstract)}
+        made.kwargs.update({k: v for k, v in plain.items() if not isinstance(v, (Obj, Func))})
         made.kw_at = {k: v.at for k, v in made.kwargs.items() if v.at is not None}
         if not told:
             made.open = "its other fields come from the command line"

@@ -114,6 +114,20 @@ def _load(run: Run, given: Arguments, at: At) -> Abstract | None:
     return Unk(reason_of(value) if value is not None else "", at)
 
 
+def _dumps(run: Run, given: Arguments, at: At) -> Abstract | None:
+    from ftdoctor.job.py_values import plain
+
+    found, reason = plain(given.args[0]) if given.args else (None, "it is not named")
+    if reason:
+        return Unk(reason, at)
+    import json
+
+    try:
+        return Const(json.dumps(found), at)
+    except (TypeError, ValueError):
+        return None
+
+
 def _dedent(run: Run, given: Arguments, at: At) -> Abstract | None:
     value = given.args[0] if given.args else None
     if isinstance(value, Const) and isinstance(value.value, str):
@@ -202,6 +216,7 @@ FUNCTIONS: dict[str, Callable[[Run, Arguments, At], Abstract | None]] = {
     "yaml.full_load": _load,
     "json.load": _load,
     "json.loads": _load,
+    "json.dumps": _dumps,
     "textwrap.dedent": _dedent,
     "inspect.cleandoc": _dedent,
     "copy.deepcopy": _copied,

@@ -76,7 +76,8 @@ def _unknown_model(run: Run, training: Training, found: Unk, depth: int) -> None
             _join_ways(run, training, other, found.reason)
         return
     training.model = text(found)
-    training.model_as_string = bool(found.template) or (
+    given = found.reason.startswith(("it is the argument", "it is the option", "it is the flag"))
+    training.model_as_string = bool(found.template or given) or (
         isinstance(found.default, Const) and isinstance(found.default.value, str)
     )
 
@@ -269,7 +270,7 @@ def adapter_of(training: Training, config: Abstract | None) -> None:
                 }
                 break
         else:
-            training.lora = {}
+            training.lora = {"r": unknown(config.reason, place_of(config))}
         training.notes.append(f"whether an adapter is trained: {config.reason}")
         return
     if isinstance(config, Map):
@@ -286,5 +287,5 @@ def _adapter_from_model_config(training: Training, fields: Abstract | None) -> N
         apply_model_fields(holder, fields.kwargs)
         training.lora = holder.lora
         if holder.lora is None and fields.open:
-            training.lora = {}
+            training.lora = {"r": unknown(fields.open, place_of(fields))}
             training.notes.append(f"whether an adapter is trained: {fields.open}")

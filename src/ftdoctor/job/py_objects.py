@@ -108,6 +108,10 @@ def _of_object(run: Run, owner: Obj, name: str, at: At) -> Abstract:
             return field_default(run, inherited)
         if owner.cls.external() is None and not owner.open:
             return Unk(f"the attribute {name} is not set in the file", at)
+    if "_parsed" in owner.cells and name not in owner.kwargs and owner.imported:
+        if owner.cells["_parsed"] == "its default":
+            return Unk(f"it is left at the default of {name}", at)
+        return Unk(f"it is the argument {name} of the command line", at)
     if owner.callee == "argparse.Namespace":
         return Unk(f"it is the argument {name} of the command line", at)
     if name in owner.kwargs:

@@ -27,6 +27,11 @@ _MAX_STEPS = 150_000
 _MAX_DEPTH = 90
 _MAX_CALLS = 5_000
 _MAX_INLINE = 12
+_MAX_UNROLL = 300
+#: Rounds of loops that are followed one by one, in all; later loops are followed once.
+_MAX_ROUNDS = 3_000
+#: For a function that nobody calls: rounds, and statements and expressions.
+_REST_ROUNDS, _REST_STEPS = 60, 8_000
 
 
 class TooMuch(Exception):
@@ -71,6 +76,8 @@ class Run:
         self.inlined: list[Func] = []
         self.returned: list[list[Abstract]] = []
         self.steps = 0
+        self.most_steps = _MAX_STEPS
+        self.rounds = _MAX_ROUNDS
         self.depth = 0
         self.stopped = ""
 
@@ -89,6 +96,8 @@ class Run:
         for func in list(self.functions):
             if id(func.node) not in self.called:
                 self.called.add(id(func.node))
+                self.rounds = _REST_ROUNDS
+                self.most_steps = min(_MAX_STEPS, self.steps + _REST_STEPS)
                 self._guarded(lambda func=func: self.inline(func, [], {}, "", None))  # type: ignore[misc]
 
     def _guarded(self, work: Callable[[], object]) -> None:
@@ -97,8 +106,22 @@ class Run:
         try:
             work()
         except (TooMuch, RecursionError):
+            if self.most_steps < _MAX_STEPS:
+                # Only a function that nobody calls was too long.
+                self._reset()
+                return
             self.stopped = "the file is too large or too deeply nested to be followed whole"
             self.notes.append(self.stopped)
+        self._reset()
+
+    def may_unroll(self, count: int) -> bool:
+        """Whether a loop over `count` items is followed item by item."""
+        if count > _MAX_UNROLL or count > self.rounds:
+            return False
+        self.rounds -= count
+        return True
+
+    def _reset(self) -> None:
         self.journal = None
         self.depth = 0
         self.scope = self.module
@@ -179,7 +202,7 @@ class Run:
         """Evaluate an expression."""
         self.steps += 1
         self.depth += 1
-        if self.steps > _MAX_STEPS or self.depth > _MAX_DEPTH:
+        if self.steps > self.most_steps or self.depth > _MAX_DEPTH:
             raise TooMuch
         try:
             return py_expr.evaluate(self, node)
@@ -252,7 +275,7 @@ class Run:
         for statement in body:
             self.steps += 1
             self.depth += 1
-            if self.steps > _MAX_STEPS or self.depth > _MAX_DEPTH:
+            if self.steps > self.most_steps or self.depth > _MAX_DEPTH:
                 raise TooMuch
             flow = py_statements.follow(self, statement)
             self.depth -= 1

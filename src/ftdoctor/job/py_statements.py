@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 #: How a statement ends: it goes on, it leaves a loop, it returns, it raises or exits.
 NORMAL, LEAVES_LOOP, RETURNS, RAISES = 0, 1, 2, 3
-_MAX_UNROLL = 300
 _MAX_JOBS = 8
 #: Calls that make one job or one training each.
 _STOP_UNROLL = ("Job", "Trainer", "run_job", "run_uv_job", "hf_jobs", "create_custom_job", "submit")
@@ -77,7 +76,7 @@ def _if(run: Run, node: Any) -> int:
 
 def _for(run: Run, node: Any) -> int:
     items = py_ops.iterable(run, run.eval(node.iter))
-    if items is not None and len(items) <= _MAX_UNROLL and not _makes_jobs(node, len(items)):
+    if items is not None and run.may_unroll(len(items)) and not _makes_jobs(node, len(items)):
         flow = run.iterate(node.target, items, lambda: run.block(node.body))
         return flow if flow != NORMAL else run.block(node.orelse)
     words = " ".join(run.at(node.iter).raw.split())[:60]

@@ -56,6 +56,8 @@ _MOVED = frozenset(
     "max_seq_length packing dataset_text_field dataset_num_proc neftune_noise_alpha eval_packing "
     "dataset_batch_size num_of_sequences chars_per_token dataset_kwargs".split()
 )
+#: Note on a Training that is none.
+ONLY_USES = "no training was found in this code; it uses a model"
 _CONFIG_KEYS = ("model", "args", "peft_config", "train_dataset", "eval_dataset")
 
 
@@ -110,10 +112,13 @@ def trainings_of(run: Run, script: Script, written_as: str = "script") -> list[T
 
 def trainer_method(call: Obj) -> str:
     """Return the method of a call that makes a trainer, "" for any other call."""
-    method = TRAINERS.get(call.name, "")
-    if not method or call.derived or "()" in call.callee:
+    if not call.name.endswith("Trainer") or call.derived or "()" in call.callee:
         return ""
     root = call.callee.split(".")[0]
+    method = TRAINERS.get(call.name, "")
+    if not method:
+        # A trainer of TRL that has no command of its own (trl.experimental).
+        return call.name.removesuffix("Trainer").lower() if root == "trl" else ""
     return method if root in _HOMES or root == call.name or not call.imported else ""
 
 
@@ -247,8 +252,13 @@ def _other(run: Run) -> Training | None:
     if start is not None:
         py_model.model_of(run, training, start)
     if not fits:
-        training.notes.append("no training was found in this code; it uses a model")
+        training.notes.append(ONLY_USES)
     return training
+
+
+def trains(training: Training) -> bool:
+    """Whether a Training trains; code that only uses a model is told as one too."""
+    return ONLY_USES not in training.notes
 
 
 def _loads_model(call: Obj) -> bool:

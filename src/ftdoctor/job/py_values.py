@@ -76,6 +76,8 @@ _ENUMS = {
 def reference_word(name: str) -> str:
     """Return what a reference means as a plain word: `torch.bfloat16` is "bfloat16"."""
     parts = name.split(".")
+    if len(parts) >= 3 and parts[-1] in ("name", "value") and parts[-3] in _ENUMS:
+        parts.pop()
     if len(parts) >= 2 and parts[-2] in _ENUMS:
         return parts[-1].lower() if _ENUMS[parts[-2]] else parts[-1]
     if parts[0] in ("torch", "th") and len(parts) == 2:

@@ -76,6 +76,24 @@ def maybe_text(found: Abstract | None) -> Value[str] | None:
     return text(found) if found is not None else None
 
 
+#: aiplatform_v1.types.AcceleratorType (google-cloud-aiplatform 2.7.0): some write the number.
+_ACCELERATORS = (
+    "ACCELERATOR_TYPE_UNSPECIFIED NVIDIA_TESLA_K80 NVIDIA_TESLA_P100 NVIDIA_TESLA_V100 "
+    "NVIDIA_TESLA_P4 NVIDIA_TESLA_T4 TPU_V2 TPU_V3 NVIDIA_TESLA_A100 NVIDIA_A100_80GB TPU_V4_POD "
+    "NVIDIA_L4 TPU_V5_LITEPOD NVIDIA_H100_80GB NVIDIA_H100_MEGA_80GB NVIDIA_H200_141GB "
+    "NVIDIA_B200 NVIDIA_GB200 NVIDIA_RTX_PRO_6000"
+).split()
+
+
+def accelerator(found: Abstract | None) -> Value[str] | None:
+    """Return the name of an accelerator, written as a text, an enum member or its number."""
+    if isinstance(found, Const) and type(found.value) is int:
+        if 0 <= found.value < len(_ACCELERATORS):
+            return known(_ACCELERATORS[found.value], place_of(found), str(found.value))
+        return unknown("it is a number that stands for no accelerator", place_of(found))
+    return maybe_text(found)
+
+
 def maybe_number(found: Abstract | None) -> Value[int] | None:
     """Return a number, None when it is not written."""
     return number(found) if found is not None else None
@@ -103,7 +121,7 @@ def _pool(job: Job, spec: Abstract, path: str, env: ReadEnv) -> WorkerPool:
         pool.env_open = fields.open
     machine = Fields(fields.get("machine_spec"), job, f"{path}.machine_spec")
     pool.machine_type = maybe_text(machine.get("machine_type"))
-    pool.accelerator_type = maybe_text(machine.get("accelerator_type"))
+    pool.accelerator_type = accelerator(machine.get("accelerator_type"))
     pool.accelerator_count = maybe_number(machine.get("accelerator_count"))
     for extra in ("tpu_topology", "reservation_affinity"):
         found = machine.get(extra)

@@ -11,6 +11,7 @@ from ftdoctor.job.py_ops import reason_of
 from ftdoctor.job.py_values import command_texts, place_of, text
 from ftdoctor.job.py_vertex import (
     Fields,
+    accelerator,
     job_spec,
     maybe_number,
     maybe_text,
@@ -157,8 +158,8 @@ class _Reader:
             job.pools.append(pool)
             return
         pool.machine_type = maybe_text(start.kwargs.get("machine_type"))
-        pool.accelerator_type = maybe_text(start.kwargs.get("accelerator_type"))
-        pool.accelerator_count = maybe_number(start.kwargs.get("accelerator_count"))
+        pool.accelerator_type = accelerator(_given(start.kwargs.get("accelerator_type")))
+        pool.accelerator_count = maybe_number(_given(start.kwargs.get("accelerator_count")))
         pool.boot_disk_type = maybe_text(start.kwargs.get("boot_disk_type"))
         pool.boot_disk_gb = maybe_number(start.kwargs.get("boot_disk_size_gb"))
         pool.args = words(job, start.kwargs.get("args"), "args", self.env)
@@ -300,6 +301,11 @@ class _Reader:
         job.extra.pop("camel_keys", None)
         self._parent(job, url)
         return self._finish(job, call, call)
+
+
+def _given(found: Abstract | None) -> Abstract | None:
+    """Return an argument, None when it is left out or None."""
+    return None if isinstance(found, Const) and found.value is None else found
 
 
 def _ours(call: Obj) -> bool:

@@ -45,6 +45,11 @@ import click
 )
 @click.option("--gpu", help="l4, a10g, a100-40gb, a100, h100, h200, an HF Jobs flavor, or 24GiB.")
 @click.option("--simulate", is_flag=True, help="Run the real model class without data.")
+@click.option(
+    "--peft-config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="adapter_config.json of any PEFT method (needs --simulate).",
+)
 @click.option("--sweep", metavar="seq-len=512..16384", help="Predict over a range of lengths.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the sweep.")
 @click.option("--format", "form", type=click.Choice(["terminal", "json"]), default="terminal")

@@ -175,6 +175,8 @@ def run(options: Mapping[str, Any]) -> int:
         settings, notes = settings_of(options)
     if options.get("plot") and not options.get("sweep"):
         raise UsageError("--plot draws a sweep.", "Add for instance --sweep seq-len=512..16384.")
+    if options.get("peft_config") and not options.get("simulate"):
+        raise UsageError("--peft-config is run, not calculated.", "Add --simulate.")
     if options.get("sweep"):
         from ftdoctor.memory import sweep
 
@@ -182,7 +184,9 @@ def run(options: Mapping[str, Any]) -> int:
     if options.get("simulate"):
         from ftdoctor.memory.simulate.predict import simulate
 
-        prediction = simulate(settings, hopper=bool(card and card.hopper))
+        prediction = simulate(
+            settings, hopper=bool(card and card.hopper), peft_config=options.get("peft_config")
+        )
     else:
         prediction = predict(settings, hopper=bool(card and card.hopper))
     document = as_json(settings, prediction, card, (*notes, *prediction.assumptions))

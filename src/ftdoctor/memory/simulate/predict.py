@@ -12,19 +12,21 @@ from ftdoctor.memory.closed_form import Prediction
 from ftdoctor.memory.settings import MIB
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ftdoctor.memory.settings import TrainingSettings
     from ftdoctor.memory.simulate.step import Recording
 
 
 def simulate(
-    settings: TrainingSettings, *, hopper: bool = False, peft_config: Any = None
+    settings: TrainingSettings, *, hopper: bool = False, peft_config: Path | None = None
 ) -> Prediction:
     """Run one training step of the real model class without data and return its peak.
 
     Args:
         settings: the step; `gpus` and `sharding` are applied to the parts that stay.
         hopper: the GPU is of the Hopper generation.
-        peft_config: a PEFT configuration to use instead of the LoRA of the settings.
+        peft_config: an `adapter_config.json` to use instead of the LoRA of the settings.
 
     Raises:
         MissingExtra: torch, transformers or peft is not installed.
@@ -45,7 +47,10 @@ def simulate(
                 f"torch {torch.__version__}, transformers {transformers.__version__}, "
                 f"peft {peft.__version__}"
             )
-            recording = step.run(settings, peft_config)
+            adapter = None
+            if peft_config is not None:
+                adapter = _adapter(peft, peft_config)
+            recording = step.run(settings, adapter)
     except ImportError as exc:
         raise MissingExtra("simulate", "--simulate") from exc
     except ValueError as exc:
@@ -55,6 +60,20 @@ def simulate(
     finally:
         logging.disable(level)
     return _prediction(settings, recording, hopper, versions)
+
+
+def _adapter(peft: Any, path: Path) -> Any:
+    """Return the PEFT configuration that a file holds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        config = peft.PeftConfig.from_pretrained(str(path.parent))
+    except (KeyError, OSError, TypeError, ValueError) as exc:
+        raise ValueError(f"{path} is not an adapter_config.json: {exc}") from exc
+    config.inference_mode = False
+    return config
 
 
 def _prediction(

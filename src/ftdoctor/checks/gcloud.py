@@ -187,26 +187,51 @@ def _is_key(job: Job, place: object, name: str) -> bool:
 
 
 def pool_incomplete(context: Context, **_: object) -> Iterator[Hit]:
-    """A worker pool without machine-type or without anything to run."""
-    job = context.job
-    command = _command(job)
-    if command is None or command.open or not command.flags.get("--worker-pool-spec"):
+    """Keys of a worker pool that gcloud wants or does not take together.
+
+    The same questions in the same order as gcloud 528, command_lib/ai/custom_jobs/validation.py.
+    """
+    from ftdoctor.job.gcloud import items_of
+    from ftdoctor.job.shell_text import as_text
+
+    command = _command(context.job)
+    if command is None or command.open or _broken_by_space(command):
         return
-    for index, pool in enumerate(job.pools):
-        given = command.flags["--worker-pool-spec"]
-        if index < len(given) and (
-            not given[index].known or re.search(r"\.\.\.|…", given[index].raw)
-        ):
+    packaged = False
+    for index, value in enumerate(command.flags.get("--worker-pool-spec", [])):
+        text = as_text(value)
+        keys = [item.partition("=")[0] for item in items_of(text)]
+        if not keys or re.search(r"\.\.\.|…|<|\[", text.body):
             continue
-        lacking = ""
-        if pool.machine_type is None and any(v for v in (pool.image, pool.accelerator_type)):
-            lacking = "machine-type"
-        elif index == 0 and pool.machine_type and not (pool.image or pool.python_module):
-            if _broken_by_space(command):
-                continue
-            lacking = "container-image-uri (or executor-image-uri with python-module)"
-        if lacking:
-            yield Hit(pool.place or command.place, {"lacking": lacking}, {"lacking": lacking})
+        if any(not key.known for key in keys):
+            return
+        names = {key.body.strip() for key in keys}
+        wrong = _pool_fault(names, first=index == 0, packaged=packaged)
+        packaged = packaged or "local-package-path" in names
+        if wrong:
+            yield Hit(value.place or command.place, {"wrong": wrong}, {"keys": sorted(names)})
+
+
+def _pool_fault(names: set[str], *, first: bool, packaged: bool) -> str:
+    if "machine-type" not in names:
+        return "machine-type is missing"
+    if packaged or (not first and "local-package-path" in names):
+        return ""
+    if "local-package-path" in names:
+        if "executor-image-uri" not in names:
+            return "local-package-path needs executor-image-uri, the image to build on"
+        if ("python-module" in names) + ("script" in names) != 1:
+            return "local-package-path needs either script or python-module"
+        return ""
+    images = {"executor-image-uri", "container-image-uri"} & names
+    if len(images) != 1:
+        return "it needs either container-image-uri or executor-image-uri"
+    if "container-image-uri" in names and "python-module" in names:
+        return "python-module does not go with container-image-uri"
+    if "executor-image-uri" in names and "python-module" not in names:
+        return "executor-image-uri needs python-module"
+    stray = names & {"script", "requirements", "extra-packages", "extra-dirs"}
+    return f"{min(stray)} only goes with local-package-path" if stray else ""
 
 
 def _broken_by_space(command: GcloudCommand) -> bool:

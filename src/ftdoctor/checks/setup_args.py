@@ -269,13 +269,25 @@ def device_map_distributed(context: Context, **_: object) -> Iterator[Hit]:
         return
     for training in job.trainings:
         value = training.model_kwargs.get("device_map")
-        if value is not None and get(value) in ("auto", "balanced", "balanced_low_0", "sequential"):
+        if value is None or not _loaded_for_training(training, value):
+            continue
+        if get(value) in ("auto", "balanced", "balanced_low_0", "sequential"):
             yield Hit(
                 value.place or job.place,
                 {"device_map": str(get(value))},
                 {"device_map": str(get(value))},
                 summary="device_map={device_map} under a launcher of several processes.",
             )
+
+
+def _loaded_for_training(training: Training, value: Value[object]) -> bool:
+    """Whether a keyword belongs to the load before the trainer, not to one for a test afterwards."""
+    if training.written_as == "notebook":
+        return False
+    trainer = training.trainer.place if training.trainer else None
+    if trainer is None or value.place is None or trainer.path != value.place.path:
+        return training.written_as == "trl-cli"
+    return value.place.line <= trainer.line
 
 
 _ZERO3 = re.compile(
@@ -296,7 +308,9 @@ def zero3_device_map(context: Context, **_: object) -> Iterator[Hit]:
         if not uses and not (isinstance(configured, str) and _ZERO3.search(configured)):
             continue
         value = training.model_kwargs.get("device_map")
-        if value is not None and (get(value) is not None):
+        if value is None or get(value) is None:
+            continue
+        if _loaded_for_training(training, value):
             yield Hit(
                 value.place or job.place,
                 {"device_map": str(get(value))},

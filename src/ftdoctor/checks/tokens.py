@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.model import Job
     from ftdoctor.job.source import Place
 
-_DOCUMENT = (".md", ".markdown", ".rst", ".txt", ".qmd")
+_DOCUMENT = (".md", ".mdx", ".markdown", ".rst", ".txt", ".qmd", ".ipynb")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))\Z")
 #: Seconds that a trusted publisher's token lives. https://huggingface.co/docs/hub/trusted-publishers
 _CI_LIFE = 3600
@@ -44,8 +44,7 @@ def placeholder_left(context: Context, **_: object) -> Iterator[Hit]:
         text = use.text.strip()
         if not text or not placeholder(text) or _compared(context.job, use):
             continue
-        document = use.place is not None and use.place.path.endswith(_DOCUMENT)
-        soft = document or use.family == "tracker" or form_field(context.job, use.place)
+        soft = _document(use.place) or use.family == "tracker" or form_field(context.job, use.place)
         severity: Severity | None = "warning" if soft else None
         yield Hit(
             use.place,
@@ -53,6 +52,11 @@ def placeholder_left(context: Context, **_: object) -> Iterator[Hit]:
             {"name": use.name, "text": text},
             severity=severity,
         )
+
+
+def _document(place: Place | None) -> bool:
+    """Whether a text stands in a document that its reader is to fill in, or in a notebook."""
+    return place is not None and (place.path.endswith(_DOCUMENT) or "docstring" in place.context)
 
 
 def _blank_for_good(job: Job, use: TokenUse) -> bool:

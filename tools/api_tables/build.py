@@ -15,6 +15,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tools.api_tables.link import Release
@@ -44,8 +45,14 @@ class Timeline:
     def set(self, key: Any, index: int, value: Any) -> None:
         self._rows[key][index] = value
 
-    def keys(self) -> list[Any]:
-        return list(self._rows)
+    def __iter__(self) -> Iterator[Any]:
+        return iter(list(self._rows))
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def runs(self, key: Any) -> list[list[Any]]:
         """Return [[first, end, value], ...]; end is -1 for "to the newest"."""
@@ -79,6 +86,8 @@ class Table:
         self.warned: dict[str, dict[str, tuple[int, str]]] = defaultdict(dict)
         self.enums: dict[str, Timeline] = defaultdict(lambda: Timeline(count))
         self.model_types = Timeline(count)
+        self.commands = Timeline(count)
+        self.flags = Timeline(count)
         self.extra: dict[str, Any] = {}
 
     def add(self, index: int, release: Release) -> None:
@@ -104,6 +113,12 @@ class Table:
             if any(part.startswith("_") for part in module.split(".")):
                 continue
             self.modules.set(module, index, int(release.is_open(module)))
+            record = release.modules[module]
+            for submodule in record["structure"] or ():
+                path = f"{module}.{submodule}"
+                if path not in release.modules and path not in release.exports:
+                    # A module name that is served without a file of its own.
+                    self.modules.set(path, index, 1)
             for name in release.namespace(module):
                 if name.startswith("_"):
                     continue
@@ -115,6 +130,41 @@ class Table:
                 elif found and found[0] == "mod":
                     target = f"@{found[1]}" if found[1] != f"{module}.{name}" else "@"
                 self.names[module].set(name, index, target)
+
+        self._add_command_line(index, release)
+
+    def _add_command_line(self, index: int, release: Release) -> None:
+        """Subcommands of `trl` with the classes they parse; flags of `accelerate launch`."""
+        if self.package == "accelerate":
+            record = release.modules.get("accelerate.commands.launch", {"flags": []})
+            for flag in record["flags"]:
+                self.flags.set(flag.lstrip("-").replace("-", "_"), index, 1)
+        if self.package != "trl":
+            return
+        commands: set[str] = set()
+        for module, record in release.modules.items():
+            if module.startswith(("trl.cli", "trl.commands.cli")):
+                commands |= {name for name in record["commands"] if name.replace("-", "").isalnum()}
+            if module.startswith("trl.cli.commands.") and not module.endswith(
+                (".base", ".training")
+            ):
+                commands.add(module.rsplit(".", 1)[-1].replace("_", "-"))
+        for command in commands:
+            classes: list[str] = []
+            for module in (f"trl.scripts.{command}", f"trl.commands.scripts.{command}"):
+                for names in release.modules.get(module, {"parsers": []})["parsers"][:1]:
+                    classes = [self._class_path(release, module, name) for name in names]
+            self.commands.set(command.replace("_", "-"), index, classes)
+
+    def _class_path(self, release: Release, module: str, name: str) -> str:
+        """The public path of a class named in a script; imports inside functions come from trl."""
+        for home in (module, "trl"):
+            found = release.resolve(home, name)
+            if found and found[0] == "def":
+                return release.canonical.get((found[1], found[2]), f"{found[1]}.{found[2]}")
+            if found and found[0] == "ext":
+                return f"{found[1]}.{found[2]}"
+        return f"trl.{name}"
 
     def _add_class(self, index: int, release: Release, key: Any, path: str) -> None:
         record = release.class_record(key)
@@ -159,11 +209,14 @@ class Table:
             found[f"C {path}"] = self._callable_line(path)
         for path, values in self.enums.items():
             found[f"E {path}"] = {value: _short(values.runs(value)) for value in values}
-        if self.model_types.keys():
+        if self.model_types:
             found["T model_type"] = {
-                name: _short(self.model_types.runs(name))
-                for name in sorted(self.model_types.keys())
+                name: _short(self.model_types.runs(name)) for name in sorted(self.model_types)
             }
+        if self.commands:
+            found["L commands"] = {n: self.commands.runs(n) for n in sorted(self.commands)}
+        if self.flags:
+            found["L flags"] = {n: _short(self.flags.runs(n)) for n in sorted(self.flags)}
         return found | self.extra
 
     def _module_line(self, module: str) -> dict[str, Any]:
@@ -174,7 +227,7 @@ class Table:
         if opened:
             line["o"] = opened
         names = self.names[module]
-        for name in sorted(names.keys()):
+        for name in sorted(names):
             runs = names.runs(name)
             default = f"{self.package}.{name}"
             plain = [run[:2] for run in runs] == span and len(runs) == 1

@@ -1,7 +1,7 @@
 """The package index that pip is configured for: which releases exist, and their wheels.
 
-The index address is pip's own (its configuration, or its built-in default); none is written here.
-Sources: PEP 503 and PEP 691 (simple index), and the JSON document that an index may offer beside it.
+The address is pip's own (its configuration, or its built-in default); none is written here.
+Sources: PEP 503 and PEP 691 (simple index), and the JSON that an index may offer beside it.
 """
 
 from __future__ import annotations

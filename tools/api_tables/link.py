@@ -80,6 +80,8 @@ class Release:
             names[name] = ("value", module, name)
         for submodule, listed in (record["structure"] or {}).items():
             target = f"{module}.{submodule}"
+            if "." not in submodule:
+                names[submodule] = ("mod", target, "")
             for name in listed:
                 names[name] = ("ref", target, name)
         if record["define"]:

@@ -32,11 +32,8 @@ def requirement_lines(found: list[tuple[Release, dict[str, Any]]]) -> dict[str, 
             "python": python.runs("python"),
             "yanked": [index for index, (release, _) in enumerate(found) if release.yanked],
         },
-        "R requires": {
-            text: [run[:2] for run in requires.runs(text)] for text in sorted(requires.keys())
-        },
+        "R requires": {text: [run[:2] for run in requires.runs(text)] for text in sorted(requires)},
         "R scripts": {
-            command: [run[:2] for run in scripts.runs(command)]
-            for command in sorted(scripts.keys())
+            command: [run[:2] for run in scripts.runs(command)] for command in sorted(scripts)
         },
     }

@@ -17,7 +17,7 @@ from tools.api_tables.signature import (
 )
 
 #: Raise when the shape of a record changes: cached records of older shapes are then read anew.
-SHAPE = 4
+SHAPE = 5
 
 Record = dict[str, Any]
 _STRUCTURES = {"_import_structure", "_SUBMOD_ATTRS"}
@@ -64,7 +64,43 @@ def read_module(source: str) -> Record:
     record = reader.record
     record["define"] = "define_import_structure(" in source
     record["getattr"] = "__getattr__" in record["functions"]
+    record |= _command_line(tree)
     return record
+
+
+def _command_line(tree: ast.Module) -> Record:
+    """What a module adds to a command line.
+
+    parsers: [[class names]] handed to a *Parser, or bound to `dataclass_types`; commands: names
+    of subcommands; flags: option strings of `add_argument`.
+    """
+    parsers: list[list[str]] = []
+    commands: list[str] = []
+    flags: list[str] = []
+    for node in ast.walk(tree):
+        group: ast.expr | None = None
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            target = dotted(node.targets[0])
+            if target == "dataclass_types":
+                group = node.value
+            elif target == "SUPPORTED_COMMANDS":
+                commands += _strings(node.value)
+        elif isinstance(node, ast.Call):
+            name = dotted(node.func).rsplit(".", 1)[-1]
+            first = node.args[0] if node.args else None
+            if name.endswith("Parser"):
+                group = first
+            elif name == "add_argument":
+                flags += [t for a in node.args if (t := constant_text(a)) and t.startswith("-")]
+            elif name in ("add_parser", "TrainingCommand") and (text := constant_text(first)):
+                commands.append(text)
+            elif name.startswith("make_") and name.endswith("_parser") and first is not None:
+                commands.append(name[len("make_") : -len("_parser")].replace("_", "-"))
+        if isinstance(group, (ast.Tuple, ast.List)):
+            names = [dotted(item) for item in group.elts]
+            if names and all(part.rsplit(".", 1)[-1][:1].isupper() for part in names):
+                parsers.append(names)
+    return {"parsers": parsers, "commands": commands, "flags": flags}
 
 
 class _Reader:
@@ -111,7 +147,7 @@ class _Reader:
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             self.structure_call(node.value)
         elif isinstance(node, ast.If):
-            if "TYPE_CHECKING" not in ast.unparse(node.test):
+            if dotted(node.test) not in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
                 self.body(node.body)
             self.body(node.orelse)
         elif isinstance(node, ast.Try):
@@ -147,6 +183,9 @@ class _Reader:
                 key = constant_text(key_node)
                 if key is not None:
                     self.add(key, _strings(entry))
+        elif name == "_LEGACY_MODULE_ALIASES":  # transformers >= 5.21: old module names, served
+            for key in _mapping_keys(value) if value is not None else ():
+                self.add(key, [])
         elif name == "__all__":
             self.record["all"] = [*(self.record["all"] or []), *_strings(value)]
         elif name.endswith("_MAPPING_NAMES") and value is not None:

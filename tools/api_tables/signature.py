@@ -10,6 +10,8 @@ Signature = dict[str, Any]
 
 #: A default longer than this is not worth its bytes.
 LONGEST_DEFAULT = 48
+#: What the first parameter of a method is called; some libraries leave @staticmethod out.
+_FIRST = {"self", "cls", "mcs", "mcls", "metacls", "_cls", "__self"}
 _KEY_METHODS = {"pop", "get", "setdefault"}
 
 
@@ -76,7 +78,7 @@ def read_signature(node: Function, method: bool) -> Signature:
         rows.append([argument.arg, "k", text_of(keyword_default), _annotation(argument.annotation)])
     decorators = decorators_of(node)
     static = any(name == "staticmethod" for name, _ in decorators)
-    if method and not static and rows and rows[0][1] in "op":
+    if method and not static and rows and rows[0][0] in _FIRST:
         rows = rows[1:]
     signature: Signature = {"p": rows, "a": arguments.vararg is not None, "w": "", "r": []}
     signature["l"] = _aliases(decorators)

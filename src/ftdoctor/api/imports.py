@@ -10,8 +10,8 @@ from ftdoctor.api.model import ApiFinding
 from ftdoctor.api.table import PACKAGES
 
 if TYPE_CHECKING:
+    from ftdoctor.api.exports import History
     from ftdoctor.api.lint import Script
-    from ftdoctor.api.world import History
 
 
 def check_imports(script: Script) -> None:

@@ -65,7 +65,7 @@ class Names:
             return self._unbound(node.id)
         if len(bindings) > 1:
             live = [binding for binding in bindings if not self._guards.dead(binding.node)]
-            # `try: from trl import A / except ImportError: A = None`: where the import works it is A.
+            # `try: from trl import A / except ImportError: A = None`: A where the import works.
             real = [binding for binding in live if not _is_none(binding.value)] or live
             bindings = real
         found: list[Ref | None] = []

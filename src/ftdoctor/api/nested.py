@@ -16,8 +16,8 @@ from ftdoctor.api.fixes import checked, new_import
 from ftdoctor.api.model import ApiEdit, ApiFinding, Change
 
 if TYPE_CHECKING:
+    from ftdoctor.api.exports import History
     from ftdoctor.api.lint import Script
-    from ftdoctor.api.world import History
 
 _LOADER = "transformers.PreTrainedModel.from_pretrained"
 _BNB = "transformers.BitsAndBytesConfig"
@@ -94,7 +94,7 @@ def _loads_model(script: Script, node: ast.expr) -> bool:
 
 
 def _container(script: Script, value: ast.expr) -> ast.expr | None:
-    """Return the dict literal or `dict(...)` call behind a value, when it is one that is certain."""
+    """Return the dict literal or `dict(...)` call behind a value, when that is certain."""
     if isinstance(value, ast.Dict):
         return value
     if script.names.literal_dict(value) is None:

@@ -4,7 +4,7 @@ One file per package, `rules/tables/api/PACKAGE.gz`, made by `tools/api_tables` 
 wheels (every final release since the floor given there). The file is decompressed once; a line is
 decoded only when asked for, so a lint pays for the symbols that a script uses and no more.
 
-Versions are positions in `Table.versions`; a `Span` is [first, end) with end -1 for "to the newest".
+Versions are positions in `Table.versions`; a span is [first, end), end -1 for "to the newest".
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Table:
         self._text = text
         end = text.index(b"\n")
         header = json.loads(text[:end])
+        self._body = end + 1
         #: Day on which the table was made, "2026-11-21".
         self.date: str = header["date"]
         self.versions: list[str] = header["versions"]
@@ -68,17 +69,29 @@ class Table:
         self._decoded: dict[str, Any] = {}
 
     def line(self, kind: str, name: str) -> Any:
-        """Return the decoded line of a module (M), callable (C), enum (E), ...; None without one."""
+        """Return the decoded line of a module (M), callable (C), enum (E), ..., or None."""
         key = f"{kind} {name}"
         if key not in self._decoded:
-            mark = f"\n{key}\t".encode()
-            start = self._text.find(mark)
-            if start < 0:
-                self._decoded[key] = None
-            else:
-                start += len(mark)
-                self._decoded[key] = json.loads(self._text[start : self._text.index(b"\n", start)])
+            found = self._find(key.encode())
+            self._decoded[key] = json.loads(found) if found is not None else None
         return self._decoded[key]
+
+    def _find(self, key: bytes) -> bytes | None:
+        """Look a line up by bisection: the lines are sorted by key."""
+        text = self._text
+        low, high = self._body, len(text)
+        while low < high:
+            middle = (low + high) // 2
+            start = text.rfind(b"\n", low, middle) + 1 or low
+            tab = text.index(b"\t", start)
+            here = text[start:tab]
+            if here == key:
+                return text[tab + 1 : text.index(b"\n", tab)]
+            if here < key:
+                low = text.index(b"\n", tab) + 1
+            else:
+                high = start
+        return None
 
     def names(self, kind: str) -> list[str]:
         """Return the names of all lines of a kind."""
@@ -87,8 +100,18 @@ class Table:
 
     def modules_naming(self, name: str) -> list[str]:
         """Return the modules whose line has a name as a word."""
-        pattern = re.compile(rb"^M ([^\t]+)\t.*[\" ]" + re.escape(name.encode()) + rb"[\" ]", re.M)
-        return [module.decode() for module in pattern.findall(self._text)]
+        word, text = name.encode(), self._text
+        found: dict[str, None] = {}
+        at = text.find(word)
+        while at >= 0:
+            end = at + len(word)
+            if text[at - 1 : at] in (b" ", b'"') and text[end : end + 1] in (b" ", b'"'):
+                start = text.rfind(b"\n", 0, at) + 1
+                if text.startswith(b"M ", start):
+                    found[text[start + 2 : text.index(b"\t", start)].decode()] = None
+                    end = text.index(b"\n", at)
+            at = text.find(word, end)
+        return list(found)
 
     def index(self, version: str) -> int | None:
         """Return the position of a release, or None when the table does not have it."""

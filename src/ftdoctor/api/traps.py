@@ -103,8 +103,8 @@ def _string_model(script: Script, call: ast.Call, path: str) -> None:
             place,
             f"{config_of(path)}.model_init_kwargs",
             "torch_dtype",
-            f"`torch_dtype` in `model_init_kwargs` does nothing in {trl}: only `dtype` is read, and "
-            "without it the model is loaded in float32, 4 bytes a parameter instead of 2. Use "
+            f"`torch_dtype` in `model_init_kwargs` does nothing in {trl}: only `dtype` is read, "
+            "and without it the model is loaded in float32, 4 bytes a parameter instead of 2. Use "
             "`dtype`.",
             rule="api-torch-dtype-ignored",
             replacement="dtype",
@@ -133,7 +133,7 @@ def _string_model(script: Script, call: ast.Call, path: str) -> None:
 
 
 def _adapter_twice(script: Script, call: ast.Call, path: str) -> None:
-    """A PeftModel together with `peft_config` (ValueError since trl 0.27.0; 1.16.0 sft_trainer.py:818)."""
+    """A PeftModel together with `peft_config`: ValueError since trl 0.27.0 (sft_trainer.py)."""
     if not _at_least(script, "trl", "0.27.0"):
         return
     config = _argument(call, "peft_config", 99)
@@ -176,8 +176,8 @@ def _kbit(script: Script, call: ast.Call) -> None:
         "peft.prepare_model_for_kbit_training",
         "prepare_model_for_kbit_training",
         "`prepare_model_for_kbit_training` turns embeddings, norms and the output layer into "
-        "float32; activations then flow in float32, twice the memory of bfloat16, and attention may "
-        "fall back to a slower kernel. The trl trainers do not need it.",
+        "float32; activations then flow in float32, twice the memory of bfloat16, and attention "
+        "may fall back to a slower kernel. The trl trainers do not need it.",
         rule="api-kbit-float32",
     )
 

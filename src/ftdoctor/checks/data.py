@@ -77,7 +77,7 @@ def chat_template_missing(context: Context, **_: object) -> Iterator[Hit]:
     """Conversations for a base model whose tokenizer has no chat template."""
     job = context.job
     for training in job.trainings:
-        if training.method not in ("sft", "dpo", "grpo", "reward", "kto"):
+        if training.method not in ("sft", "dpo", "grpo", "reward", "kto") or not _strict(job):
             continue
         model = get(training.model)
         tokenizer = get(training.tokenizer)
@@ -119,6 +119,13 @@ def chat_template_missing(context: Context, **_: object) -> Iterator[Hit]:
             summary="{model} is a base model without a chat template, and {data} needs one.",
         )
         return
+
+
+def _strict(job: Job) -> bool:
+    """Whether transformers has no default templates any more (removed in 4.44)."""
+    version = job.version("transformers") or ""
+    match = re.match(r"(\d+)\.(\d+)", version)
+    return match is not None and (int(match[1]), int(match[2])) >= (4, 44)
 
 
 def no_chat_template(model: str) -> bool:

@@ -75,6 +75,8 @@ def _calls(script: Script) -> Iterator[Hit]:
     tree = script.tree
     if tree is None or not any(name in script.source.text for name in _CLASSES):
         return
+    if not re.search(r"google\.cloud|vertexai|agentplatform", script.source.text):
+        return
     objects: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):

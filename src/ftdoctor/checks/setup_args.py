@@ -112,6 +112,8 @@ def eval_data_missing(context: Context, **_: object) -> Iterator[Hit]:
             or training.trainer is None
         ):
             continue
+        if "train_dataset" not in training.trainer_kwargs:
+            continue  # given by position, or from somewhere else
         if "eval_dataset" in training.trainer_kwargs or any(
             k.startswith("*") for k in training.trainer_kwargs
         ):
@@ -281,7 +283,7 @@ def device_map_distributed(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def _loaded_for_training(training: Training, value: Value[object]) -> bool:
-    """Whether a keyword belongs to the load before the trainer, not to one for a test afterwards."""
+    """Whether a keyword belongs to the load before the trainer, not to one after it."""
     if training.written_as == "notebook":
         return False
     trainer = training.trainer.place if training.trainer else None

@@ -39,38 +39,29 @@ def hidden_failure(context: Context, **_: object) -> Iterator[Hit]:
     if not training:
         return
     last = training[-1]
-    step = steps[last]
-    if not step.pipefail and step.joined == "|" and last + 1 < len(steps):
-        follower = program(steps[last + 1])
-        if follower in ("tee", "tail", "head", "grep", "cat", "ts", "sed", "awk"):
-            values = {
-                "how": f"the pipe into {follower} makes the exit code that of {follower}",
-                "mend": "set -o pipefail",
-            }
-            yield Hit(step.place, values, {"joined": "|", "next": follower})
+    step, after = steps[last], steps[last + 1 :]
+    if not after or any(_keeps_status(other) for other in after):
+        return
+    follower = program(after[0])
+    if step.joined == "|" and not step.pipefail and follower in _FILTERS:
+        how = f"the pipe into {follower} makes the exit code that of {follower}"
+        yield Hit(step.place, {"how": how, "mend": "set -o pipefail"}, {"next": follower})
+    elif step.joined == "||" and follower in ("true", ":"):
+        how = f"'|| {follower}' throws the exit code away"
+        yield Hit(step.place, {"how": how, "mend": "set -e"}, {"next": follower})
+    elif step.joined in (";", "\n") and not step.guarded and not _in_condition(step):
+        if follower in ("wait", "fi", "done", "else") or not any(program(s) for s in after):
             return
-    if step.guarded or last + 1 >= len(steps):
-        return
-    if step.joined == "||" and program(steps[last + 1]) in ("true", ":", "echo"):
-        values = {
-            "how": f"'|| {program(steps[last + 1])}' throws the exit code away",
-            "mend": "exit 1 there",
-        }
-        yield Hit(step.place, values, {"joined": "||"})
-        return
-    if step.joined not in (";", "\n"):
-        return
-    after = steps[last + 1 :]
-    if any(_keeps_status(other) for other in after) or program(after[0]) in (
-        "wait",
-        "fi",
-        "done",
-        "else",
-    ):
-        return
-    if _substantial(after):
-        values = {"how": f"the exit code is that of '{_short(after[-1])}'", "mend": "set -e"}
-        yield Hit(step.place, values, {"joined": repr(step.joined), "last": _short(after[-1])})
+        how = f"the exit code is that of '{_short(after[-1])}'"
+        yield Hit(step.place, {"how": how, "mend": "set -e"}, {"last": _short(after[-1])})
+
+
+_FILTERS = frozenset(("tee", "tail", "head", "grep", "cat", "ts", "sed", "awk"))
+
+
+def _in_condition(step: Step) -> bool:
+    """Whether a step is the condition of an if or a while, which looks at its exit code."""
+    return "condition" in step.inside
 
 
 def _keeps_status(step: Step) -> bool:
@@ -81,11 +72,6 @@ def _keeps_status(step: Step) -> bool:
         or "PIPESTATUS" in text
         or "trap" in text
     )
-
-
-def _substantial(steps: list[Step]) -> bool:
-    """Whether what follows is commands of the job rather than the end of the text."""
-    return any(program(step) not in ("", "#") for step in steps)
 
 
 def _short(step: Step) -> str:

@@ -91,8 +91,10 @@ def _compared(job: Job, use: TokenUse) -> bool:
 def sent_literally(context: Context, **_: object) -> Iterator[Hit | Unsure]:
     """A shell variable's name is sent as the token, because nothing on the way expands it."""
     job = context.job
-    if not launched(job):
+    if not launched(job) or job.extra.get("filled_by"):
         return
+    alone = job.form in ("vertex-yaml", "vertex-json") and "gcloud" not in job.extra
+    severity: Severity | None = "warning" if alone else None
     for index, name, text in env_texts(job):
         match = _VARIABLE.match(text.strip())
         if not match or not (family(name) or family(match[1] or match[2] or "")):
@@ -103,6 +105,7 @@ def sent_literally(context: Context, **_: object) -> Iterator[Hit | Unsure]:
             env_place(job, index, name),
             {"name": name, "text": text, "how": _how(job)},
             {"name": name, "text": text},
+            severity=severity,
         )
 
 

@@ -91,9 +91,14 @@ def _asked(job: Job, tracker: str) -> tuple[Place | None, bool]:
         if tracker in targets:
             return (value.place if value is not None else None), True
     for script in job.scripts:
-        places = script.calls.get(f"{tracker}.init") if script.role != "submit" else None
-        if places:
-            return places[0], True
+        if script.role == "submit" or f"{tracker}.init" not in script.calls:
+            continue
+        for node in certain_statements(script):
+            for call in (n for n in ast.walk(node) if isinstance(n, ast.Call)):
+                if ast.unparse(call.func) == f"{tracker}.init":
+                    from ftdoctor.checks.token_uses import node_place
+
+                    return node_place(script.source, call), True
     return None, False
 
 

@@ -231,6 +231,8 @@ def variable_not_expanded(context: Context, **_: object) -> Iterator[Hit]:
     job = context.job
     if job.form not in ("vertex-yaml", "vertex-json", "vertex-python"):
         return
+    if job.extra.get("filled_by"):
+        return
     for index, name, text in env_texts(job):
         match = _VARIABLE.search(text)
         if (

@@ -184,6 +184,7 @@ class _Notebook:
         submits = any(call.name in ("CustomJob", "run_uv_job") for call in self.run.calls)
         if found and not (submits and all(t.method == "other" for t in found)):
             own.trainings[:0] = found
+            own.trainings.sort(key=lambda training: not trains(training))
             first = found[0].trainer or found[0].model
             if first is not None and first.place is not None:
                 own.place = first.place

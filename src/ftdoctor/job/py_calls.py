@@ -165,7 +165,7 @@ def _of_object(run: Run, owner: Obj, name: str, given: Arguments, at: At) -> Abs
             return invoke(run, found, given, at)
         if owner.cls.external() is None:
             return Unk(reason_of(found), at)
-    if owner.callee in py_cli.PARSERS:
+    if py_cli.is_parser(owner):
         answer = py_cli.parser_method(run, owner, name, given, at)
         if answer is not None:
             return answer

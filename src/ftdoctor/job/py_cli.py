@@ -44,6 +44,11 @@ PARSERS = frozenset(
 )
 
 
+def is_parser(owner: Obj) -> bool:
+    """Whether an object parses a command line in a way that is understood."""
+    return owner.callee in PARSERS or (owner.name in _HF and not owner.derived)
+
+
 def parser_method(run: Run, owner: Obj, name: str, given: Arguments, at: At) -> Abstract | None:
     """Return what a method of a parser gives, None when it is nothing that is understood."""
     if owner.name in _HF:

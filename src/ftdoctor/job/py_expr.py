@@ -313,7 +313,7 @@ def _generate(run: Run, generators: list[Any], index: int, emit: Callable[[], No
     generator = generators[index]
     source = run.eval(generator.iter)
     items = iterable(run, source)
-    if items is None or len(items) > 300:
+    if items is None or not run.may_unroll(len(items)):
         return reason_of(source)
     before, run.scope = run.scope, Scope(run.scope)
     problem = source.now.open if isinstance(source, (Seq, Map)) else ""

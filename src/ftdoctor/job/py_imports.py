@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ftdoctor.job.py_run import Run
 
 _MAX_FILES = 12
+#: Where the packages of a checkout stand, seen from the folder of the script.
+_FOLDERS = ("", "src/", "../src/", "../")
 #: Top-level names that are never a file beside the job.
 _LIBRARIES = frozenset(
     "absl accelerate argparse base64 bitsandbytes click collections copy dataclasses datasets "
@@ -74,7 +76,7 @@ def _module(run: Run, name: str, level: int = 0) -> Space | None:
         return None
     stem = name.replace(".", "/")
     source = None
-    for prefix in ("", "../") if level > 1 else ("", "src/"):
+    for prefix in ("", "../") if level > 1 else _FOLDERS:
         for tail in (f"{stem}.py", f"{stem}/__init__.py"):
             source = source or run.env.read_file(prefix + tail)
     if source is None or source.path == run.source.path:

@@ -124,7 +124,7 @@ def _from_call(run: Run, training: Training, call: Obj, depth: int) -> None:
     if name == "get_peft_model":
         _adapted(run, training, call, depth)
         return
-    if name == "prepare_model_for_kbit_training":
+    if name in ("prepare_model_for_kbit_training", "prepare_model_for_int8_training"):
         training.kbit_prepared = place_of(call)
         model_of(run, training, call.arg("model", 0), depth + 1)
         return

@@ -23,15 +23,18 @@ if TYPE_CHECKING:
     from ftdoctor.job.source import Place, Source
     from ftdoctor.job.value import Value
 
-_MAX_STEPS = 150_000
+_MAX_STEPS = 100_000
 _MAX_DEPTH = 90
 _MAX_CALLS = 5_000
 _MAX_INLINE = 12
-_MAX_UNROLL = 300
+_MAX_UNROLL = 128
 #: Rounds of loops that are followed one by one, in all; later loops are followed once.
-_MAX_ROUNDS = 3_000
+_MAX_ROUNDS = 1_500
 #: For a function that nobody calls: rounds, and statements and expressions.
 _REST_ROUNDS, _REST_STEPS = 60, 8_000
+#: Steps that one statement may take: at module level, in a function that it calls, and so on. What
+#: takes longer (a script that makes its own data) is passed over, and the rest is followed.
+_BUDGETS = (40_000, 8_000, 4_000)
 
 
 class TooMuch(Exception):
@@ -78,6 +81,7 @@ class Run:
         self.steps = 0
         self.most_steps = _MAX_STEPS
         self.rounds = _MAX_ROUNDS
+        self.level = 0
         self.depth = 0
         self.stopped = ""
 
@@ -123,7 +127,7 @@ class Run:
 
     def _reset(self) -> None:
         self.journal = None
-        self.depth = 0
+        self.depth = self.level = 0
         self.scope = self.module
         self.conditions, self.loops, self.inlined, self.returned = [], [], [], []
         self.fallbacks = 0
@@ -277,11 +281,38 @@ class Run:
             self.depth += 1
             if self.steps > self.most_steps or self.depth > _MAX_DEPTH:
                 raise TooMuch
-            flow = py_statements.follow(self, statement)
+            if self.level < len(_BUDGETS) and isinstance(statement, py_statements.LONG):
+                flow = self._budgeted(statement)
+            else:
+                flow = py_statements.follow(self, statement)
             self.depth -= 1
             if flow != NORMAL:
                 return flow
         return NORMAL
+
+    def _budgeted(self, statement: ast.stmt) -> int:
+        """Follow a statement within its budget; pass over one that takes too long."""
+        before = self.most_steps
+        state = (self.depth, self.scope, self.source, self.fallbacks, self.journal)
+        lists = (self.inlined, self.returned, self.conditions, self.loops)
+        lengths = [len(items) for items in lists]
+        self.most_steps = min(before, self.steps + _BUDGETS[self.level])
+        self.level += 1
+        level = self.level
+        try:
+            return py_statements.follow(self, statement)
+        except TooMuch:
+            if self.steps >= before:
+                raise
+            self.depth, self.scope, self.source, self.fallbacks, self.journal = state
+            for items, length in zip(lists, lengths, strict=True):
+                del items[length:]
+            self.most_steps = before
+            py_statements.forget(self, statement)
+            return NORMAL
+        finally:
+            self.level = level - 1
+            self.most_steps = before
 
     def way(self, body: list[ast.stmt], condition: str) -> Callable[[], int]:
         """Return a way for `branches`: these statements under this condition."""

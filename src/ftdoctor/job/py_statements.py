@@ -6,7 +6,19 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job import py_expr, py_ops
-from ftdoctor.job.py_abstract import Cells, Cls, Const, Func, Map, Obj, Scope, Seq
+from ftdoctor.job.py_abstract import (
+    Cells,
+    Cls,
+    Const,
+    Entries,
+    Func,
+    Items,
+    Map,
+    Obj,
+    Scope,
+    Seq,
+    Unk,
+)
 from ftdoctor.job.py_join import MISSING
 
 if TYPE_CHECKING:
@@ -21,6 +33,37 @@ _MAX_JOBS = 8
 _STOP_UNROLL = ("Job", "Trainer", "run_job", "run_uv_job", "hf_jobs", "create_custom_job", "submit")
 CONDITION = "it depends on a condition"
 LOOP = "it changes in a loop"
+
+
+#: Statements that may take long, because they loop or call.
+LONG = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.For, ast.While, ast.Return)
+_TOO_LONG = "it takes too long to follow"
+
+
+def forget(run: Run, statement: ast.stmt) -> None:
+    """Make unknown what a statement that was not followed to its end may have changed."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            run.bind(node.id, Unk(_TOO_LONG, run.at(node)))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value
+            if isinstance(owner, ast.Name) and node.func.attr in (
+                "append",
+                "extend",
+                "update",
+                "add",
+            ):
+                _leave_open(run, run.lookup(owner.id))
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            if isinstance(node.value, ast.Name):
+                _leave_open(run, run.lookup(node.value.id))
+
+
+def _leave_open(run: Run, found: Any) -> None:
+    if isinstance(found, Seq):
+        run.put(found.cells, "items", Items(found.items, found.now.open or _TOO_LONG))
+    elif isinstance(found, Map):
+        run.put(found.cells, "entries", Entries(found.data, found.now.open or _TOO_LONG))
 
 
 def follow(run: Run, statement: ast.stmt) -> int:

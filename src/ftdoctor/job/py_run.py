@@ -294,7 +294,7 @@ class Run:
         """Follow a statement within its budget; pass over one that takes too long."""
         before = self.most_steps
         state = (self.depth, self.scope, self.source, self.fallbacks, self.journal)
-        lists = (self.inlined, self.returned, self.conditions, self.loops)
+        lists: tuple[list[Any], ...] = (self.inlined, self.returned, self.conditions, self.loops)
         lengths = [len(items) for items in lists]
         self.most_steps = min(before, self.steps + _BUDGETS[self.level])
         self.level += 1

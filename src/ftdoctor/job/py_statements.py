@@ -37,6 +37,7 @@ LOOP = "it changes in a loop"
 
 #: Statements that may take long, because they loop or call.
 LONG = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.For, ast.While, ast.Return)
+_GROWS = ("append", "extend", "update", "add", "insert", "setdefault")
 _TOO_LONG = "it takes too long to follow"
 
 
@@ -47,16 +48,14 @@ def forget(run: Run, statement: ast.stmt) -> None:
             run.bind(node.id, Unk(_TOO_LONG, run.at(node)))
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner = node.func.value
-            if isinstance(owner, ast.Name) and node.func.attr in (
-                "append",
-                "extend",
-                "update",
-                "add",
-            ):
+            if isinstance(owner, ast.Name) and node.func.attr in _GROWS:
                 _leave_open(run, run.lookup(owner.id))
-        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-            if isinstance(node.value, ast.Name):
-                _leave_open(run, run.lookup(node.value.id))
+        elif (
+            isinstance(node, ast.Subscript)
+            and isinstance(node.ctx, ast.Store)
+            and isinstance(node.value, ast.Name)
+        ):
+            _leave_open(run, run.lookup(node.value.id))
 
 
 def _leave_open(run: Run, found: Any) -> None:

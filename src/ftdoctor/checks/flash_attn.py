@@ -60,15 +60,32 @@ def build_without_torch(context: Context) -> Iterator[Hit]:
         command = install_of(requirement, commands)
         if command is None or command.no_build_isolation or _configured(command):
             continue
-        certain = command.tool == "uv"
+        bare = _without_torch(job, command, commands)
+        if command.tool != "uv" and not bare and not _new_pip(commands):
+            continue  # pip before 25.3 builds it beside the torch that is there
         yield Hit(
             requirement.place,
             {"how": f"`{command.tool} install` builds it in an empty environment"},
-            severity="error" if certain else "warning",
-            summary="flash-attn is installed without --no-build-isolation: its setup cannot import "
-            "torch" + ("" if certain else " (pip 25.3 and later always build in isolation)"),
+            severity="error" if command.tool == "uv" or bare else "warning",
+            summary="flash-attn is built when no torch is there yet: its setup cannot import torch"
+            if bare
+            else "flash-attn is installed without --no-build-isolation: its setup cannot import "
+            "torch",
         )
         return
+
+
+def _without_torch(job: Job, command: Install, commands: list[Install]) -> bool:
+    """Whether nothing that could bring torch is there when a command starts."""
+    image = job.environment.image if job.environment else None
+    if image is None or not image.whole or "torch" in image.packages:
+        return False
+    return bool(commands) and commands[0] is command
+
+
+def _new_pip(commands: list[Install]) -> bool:
+    """Whether the job updates pip: 25.3 and later always build in an empty environment."""
+    return any(c.upgrade and "pip" in c.items for c in commands)
 
 
 def _configured(command: Install) -> bool:

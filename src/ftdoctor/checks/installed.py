@@ -116,6 +116,13 @@ def imported(job: Job, module: str) -> Place | None:
     return None
 
 
+def uses_transformers(job: Job) -> bool:
+    """Whether the code of the job uses transformers, by itself or through trl or peft."""
+    if any(t.written_as == "trl-cli" or t.trainer is not None for t in job.trainings):
+        return True
+    return any(imported(job, m) is not None for m in ("transformers", "trl", "peft", "unsloth"))
+
+
 _BNB_OPTIMIZERS = (
     "adamw_8bit adamw_bnb_8bit paged_adamw_32bit paged_adamw_8bit lion_8bit lion_32bit "
     "paged_lion_8bit paged_lion_32bit rmsprop_bnb rmsprop_bnb_8bit rmsprop_bnb_32bit ademamix "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.checks.installed import imported, place_of, said, shown, text, version
-from ftdoctor.job.pep440 import matches, public
+from ftdoctor.job.pep440 import at_least, matches, public
 from ftdoctor.job.releases import canonical, needs
 from ftdoctor.rulebook.model import Hit
 from ftdoctor.tables import table
@@ -30,7 +30,7 @@ def known_bad(context: Context, rule: str) -> Iterator[Hit]:
             public(theirs), row["other_range"]
         ):
             continue
-        if not _used(job, row["when"]) or _rescued(job, row):
+        if not _used(job, row["when"], theirs) or _rescued(job, row):
             continue
         yield Hit(
             place_of(job, *_newest_first(job, row["package"], row["other"])),
@@ -56,7 +56,7 @@ def known_bad(context: Context, rule: str) -> Iterator[Hit]:
 def _decided(job: Job, row: dict[str, Any]) -> bool:
     """Whether both versions are what the job gets, not what it might get on an unknown image."""
     both = (job.packages[canonical(row[key])] for key in ("package", "other"))
-    return all(not resolved.reason for resolved in both)
+    return all(not r.reason and not (r.floating and r.source == "image") for r in both)
 
 
 def _newest_first(job: Job, *names: str) -> list[str]:
@@ -79,15 +79,17 @@ def _rescued(job: Job, row: dict[str, Any]) -> bool:
     return True
 
 
-def _used(job: Job, when: str) -> bool:
-    """Whether the job does what breaks."""
+def _used(job: Job, when: str, other_version: str = "") -> bool:
+    """Whether the job does what breaks; `other_version` is that of transformers."""
     trainers = [text(t.trainer) for t in job.trainings if t.trainer is not None]
     cli = any(t.written_as == "trl-cli" for t in job.trainings)
     trl = cli or imported(job, "trl") is not None or any(t.startswith("trl.") for t in trainers)
     if when == "trl":
         return trl
     if when == "peft":
-        return trl or imported(job, "peft") is not None or bool(trainers)
+        # The Trainer of transformers imports peft by itself from 4.33 on.
+        alone = bool(trainers) and (not other_version or at_least(other_version, "4.33"))
+        return trl or imported(job, "peft") is not None or alone
     if when == "trainer":
         return cli or bool(trainers)
     if when == "datasets":

@@ -12,6 +12,7 @@ from ftdoctor.checks.installed import (
     said,
     shown,
     text,
+    uses_transformers,
     version,
 )
 from ftdoctor.job.pep440 import at_least, exact_pin, is_prerelease, matches, newer, public
@@ -47,7 +48,7 @@ def runtime_floor(context: Context, package: str) -> Iterator[Hit]:
     if not ours or not theirs:
         return
     floor = _floor(table("floors")["transformers"][package], theirs)
-    if not floor or at_least(public(ours), floor):
+    if not floor or at_least(public(ours), floor) or not _runs_it(job):
         return
     place: Place | None = place_of(job, "transformers", package)
     if package == "bitsandbytes":
@@ -65,12 +66,18 @@ def runtime_floor(context: Context, package: str) -> Iterator[Hit]:
     )
 
 
+def _runs_it(job: Job) -> bool:
+    """Whether the job uses transformers; a job whose code was not read is taken to do so."""
+    code = [s for s in job.scripts if s.role != "submit"]
+    return uses_transformers(job) or not any(s.imports for s in code)
+
+
 def imported_pin(context: Context) -> Iterator[Hit]:
     """A package lies outside the range that transformers checks when it is imported."""
     job = context.job
     theirs = version(job, "transformers")
     environment = job.environment
-    if not theirs or environment is None:
+    if not theirs or environment is None or not _runs_it(job):
         return
     names = set(table("floors")["runtime_checked"]["names"])
     for need in needs("transformers", theirs, environment.python, environment.arch):
@@ -224,6 +231,7 @@ def outside_bounds(context: Context, packages: list[str]) -> Iterator[Hit]:
     environment = job.environment
     if environment is None:
         return
+    told: set[str] = set()
     for package in packages:
         ours = version(job, package)
         if not ours or not _decided(job, package):
@@ -232,8 +240,14 @@ def outside_bounds(context: Context, packages: list[str]) -> Iterator[Hit]:
             if need.extra or need.name not in _TIED.get(package, ()):
                 continue
             found = version(job, need.name)
-            if not found or not _decided(job, need.name) or matches(public(found), need.specifier):
+            if (
+                need.name in told
+                or not found
+                or not _decided(job, need.name)
+                or matches(public(found), need.specifier)
+            ):
                 continue
+            told.add(need.name)
             yield Hit(
                 place_of(job, need.name, package),
                 {
@@ -265,6 +279,8 @@ def image_companions(context: Context, package: str) -> Iterator[Hit]:
     same = public(before).split(".")[:2] == public(after).split(".")[:2]
     if same or not stayed or not _decided(job, "torch"):
         return
+    if imported(job, package) is None and not _runs_it(job):
+        return
     yield Hit(
         place_of(job, "torch"),
         {"package": package, "before": before, "after": after},
@@ -285,6 +301,10 @@ def numpy2(context: Context) -> Iterator[Hit]:
     """A torch built against NumPy 1 together with NumPy 2."""
     job = context.job
     torch, numpy = version(job, "torch"), version(job, "numpy")
+    resolved = job.packages.get("numpy")
+    local = job.environment is not None and job.environment.kind in ("local", "unknown")
+    if resolved is not None and local and resolved.source.startswith("required by"):
+        return  # the machine may have a NumPy already
     if torch and numpy and newer("2.3", public(torch)) and at_least(numpy, "2.0"):
         yield Hit(
             place_of(job, "numpy", "torch"),

@@ -190,7 +190,7 @@ def _google(uri: str, repository: str, tag: str) -> Image | None:
     return Image(
         uri,
         family,
-        python=_dotted(match["py"]) or "3.10",
+        python=_dotted(match["py"]) or ("3.10" if int(match["major"]) >= 2 else "3.7"),
         cuda=cuda,
         packages={"torch": f"{version}.0{build}", "numpy": None, "pandas": None, "pillow": None},
         absent=frozenset(

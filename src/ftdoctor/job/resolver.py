@@ -100,6 +100,8 @@ class _Search:
             for release in candidates(name, self.python):
                 if all(matches(release.version, want.specifier) for want in wants):
                     found.append(release.version)
+            if not pin and not found and self.too_old_for_tables(name, wants):
+                found.append(None)
             if pin and not found and all(matches(pin, want.specifier) for want in wants):
                 # A yanked, older or pre-release version that the tables do not offer freely.
                 listed = find(name, pin)
@@ -111,6 +113,16 @@ class _Search:
             if version not in unique:
                 unique.append(version)
         return unique
+
+    def too_old_for_tables(self, name: str, wants: list[_Want]) -> bool:
+        """Whether an old Python may still find a release that is older than the tables."""
+        rows = releases(name)
+        if not self.python or matches(self.python, rows[0].python):
+            return False
+        floor = rows[0].version
+        clauses = [c.strip() for want in wants for c in want.specifier.split(",") if c.strip()]
+        bounds = [c.lstrip("~>=").strip() for c in clauses if c[:2] in (">=", "~=") or c[0] == ">"]
+        return all(matches(bound, f"<{floor}") for bound in bounds)
 
     def unlisted(self, name: str, pin: str) -> bool:
         """Whether a pin may exist though the tables lack it: older or newer than all they hold."""

@@ -40,6 +40,7 @@ _RANK = {
     "notebook": 7,
 }
 _COMMAND = 7
+_DOCUMENTS = (".md", ".mdx", ".rst", ".txt", ".qmd")
 #: What a uv environment made from a header or a project is built from.
 _UV_SCRIPT = frozenset({"pep723", "uv-with"})
 _UV_PROJECT = frozenset({"pyproject", "lock", "setup.py", "uv-with", "requirements"})
@@ -149,7 +150,15 @@ def _install(
         return
     installed = {name: resolved.version for name, resolved in state.items()}
     offers = {"torch": offer} if offer else {}
-    plan = resolve(asks, installed, environment.python, environment.arch, offers)
+    # A version given with --with binds what the rest resolves to, where that is possible at all.
+    bound = [
+        Ask(name, f"=={version}", (), False, True, None)
+        for name, version in forced.items()
+        if name not in by_name
+    ]
+    plan = resolve([*asks, *bound], installed, environment.python, environment.arch, offers)
+    if bound and plan.conflict is not None:
+        plan = resolve(asks, installed, environment.python, environment.arch, offers)
     if plan.conflict is not None:
         environment.conflicts.append(plan.conflict)
     _apply(state, plan, {ask.name: ask for ask in asks}, by_name, environment)
@@ -254,9 +263,12 @@ def _unread(job: Job, environment: Environment, commands: list[Install]) -> list
         pool = job.pool
         if pool and "PYTHONPATH" in pool.env:
             found.append("PYTHONPATH adds packages of the image")
-        has_script = any(s.role != "submit" for s in job.scripts)
-        if not has_script and not any(r.source == "pep723" for r in job.requirements):
+        own = [s for s in job.scripts if s.role != "submit"]
+        headed = any(r.source == "pep723" for r in job.requirements)
+        if not own and not headed:
             found.append("the script was not found")
+        elif not headed and any(s.source.path.endswith(_DOCUMENTS) for s in own):
+            found.append("the document may show another version of the script")
         return found
     reasons = unread_installs(job, commands)
     if environment.kind == "uv-project" and not any(

@@ -152,7 +152,7 @@ def _install(
     offers = {"torch": offer} if offer else {}
     # A version given with --with binds what the rest resolves to, where that is possible at all.
     bound = [
-        Ask(name, f"=={version}", (), False, True, None)
+        Ask(name, f"=={version}", (), False, False, None)
         for name, version in forced.items()
         if name not in by_name
     ]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 METHODS = ("sft", "dpo", "grpo")
 #: Libraries that replace kernels, losses and checkpointing by their own.
 OTHER_LIBRARIES = ("unsloth", "axolotl", "llamafactory", "megatron", "torchtune", "nemo")
+_SHARDING = re.compile(r"deepspeed|fsdp|zero_stage|accelerate/default_config", re.I)
 PACKAGES = ("trl", "transformers", "peft", "bitsandbytes", "torch")
 
 
@@ -243,10 +244,20 @@ class _Reader:
     def _parallel(self, count: int) -> dict[str, Any]:
         if count > 1 and (self.argument("deepspeed") or self.argument("fsdp") or self.t.launch):
             raise Untold("how the model is sharded over several GPUs is not read")
+        if count > 1 and self.t.lora is None and self._names_sharding():
+            raise Untold("the job speaks of FSDP or DeepSpeed, whose settings are not read")
         device_map = get(self.t.model_kwargs.get("device_map"))
         if count > 1 and device_map == "auto":
             raise Untold('device_map="auto" spreads the model over several GPUs')
         return {"gpus": count, "sharding": "ddp" if count > 1 else "none"}
+
+    def _names_sharding(self) -> bool:
+        """Whether anything of the job, or the file around it, names a way to shard.
+
+        An accelerate config may be written by a step, a cell or an `echo` into its default path.
+        """
+        texts = [source.whole or source.text for source in (self.job.source, *self.job.sources)]
+        return any(_SHARDING.search(text) for text in texts)
 
 
 def _cached(model: str) -> shapes.Shape | None:

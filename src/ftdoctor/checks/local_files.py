@@ -44,6 +44,10 @@ def local_module(context: Context, **_: object) -> Iterator[Hit]:
         script = next((s for s in job.scripts if s.source.path == place.path), None)
         if script is None or not _imported_always(script, module):
             continue
+        if re.search(
+            rf"{re.escape(module)}\.py|sys\.path|PYTHONPATH|snapshot_download", script.source.text
+        ):
+            continue  # the script fetches or finds it itself
         yield Hit(place, {"module": module}, {"module": module})
 
 

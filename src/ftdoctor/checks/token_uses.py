@@ -119,11 +119,23 @@ def node_place(source: Source, node: ast.expr | ast.stmt) -> Place:
     )
 
 
+def live_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a tree, bodies of `if False:` and `if 0:` left out."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        yield node
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Constant) and not node.test.value:
+            stack.extend(reversed(node.orelse))
+        else:
+            stack.extend(reversed(list(ast.iter_child_nodes(node))))
+
+
 def in_code(script: Script) -> Iterator[TokenUse]:
     """Yield literal tokens in Python: `token="..."`, `HF_TOKEN = "..."`, `environ["X"] = "..."`."""
     if not re.search(r"(?i)token|api_?key", script.source.text) or script.tree is None:
         return
-    for node in ast.walk(script.tree):
+    for node in live_nodes(script.tree):
         if isinstance(node, ast.Call):
             yield from _call(script, node)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):

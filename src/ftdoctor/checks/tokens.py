@@ -40,10 +40,13 @@ _CI_LIFE = 3600
 
 def placeholder_left(context: Context, **_: object) -> Iterator[Hit]:
     """A token's place still holds the text that should have been replaced."""
+    seen: set[tuple[str, str]] = set()
     for use in uses(context.job):
         text = use.text.strip()
-        if not text or not placeholder(text) or _compared(context.job, use):
+        key = (use.place.path if use.place else "", text)
+        if not text or key in seen or not placeholder(text) or _compared(context.job, use):
             continue
+        seen.add(key)
         soft = _document(use.place) or use.family == "tracker" or form_field(context.job, use.place)
         severity: Severity | None = "warning" if soft else None
         yield Hit(

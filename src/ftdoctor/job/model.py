@@ -151,6 +151,8 @@ class Script:
     #: "trl.SFTTrainer", "trl.SFTTrainer().train"), each with the places of the calls.
     imports: dict[str, Place] = field(default_factory=dict)
     calls: dict[str, list[Place]] = field(default_factory=dict)
+    #: Blocks that never run, because their condition is known to be false (`if False:`).
+    dead: list[Place] = field(default_factory=list)
 
     @cached_property
     def tree(self) -> ast.Module | None:

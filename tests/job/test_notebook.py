@@ -199,3 +199,16 @@ def test_notebooks_without_a_job() -> None:
 def test_broken_files_say_so(text: str, words: str) -> None:
     with pytest.raises(BrokenNotebook, match=words):
         jobs(text)
+
+
+def test_branches_for_colab_and_for_elsewhere() -> None:
+    cell = (
+        "import os\nif 'COLAB_' not in ''.join(os.environ.keys()):\n    !pip install unsloth\n"
+        "else:\n    !pip install --no-deps trl==0.9.6\nif False:\n    !pip install never\n"
+    )
+    colab = jobs(notebook(cell, "MODEL = 'm'\n" + TRAIN, metadata={"colab": {}}))[0]
+    assert [r.name for r in colab.requirements] == ["trl"]
+    elsewhere = jobs(notebook(cell, "MODEL = 'm'\n" + TRAIN))[0]
+    assert [r.name for r in elsewhere.requirements] == ["unsloth", "trl"]
+    assert all("if" in step.inside for step in elsewhere.steps)
+    assert len(colab.scripts[0].dead) == 2

@@ -55,6 +55,9 @@ class _Notebook:
     def jobs(self) -> list[Job]:
         from ftdoctor.job.py_submit import jobs_of
 
+        joined = "\n".join(cell.source.text for cell in self.cells.cells)
+        self.colab = "google.colab" in joined or isinstance(self.cells.metadata.get("colab"), dict)
+        self.run.colab = self.colab and "kaggle" not in self.cells.metadata
         for cell in self.cells.cells:
             self._cell(cell)
         self.run.rest()
@@ -134,6 +137,9 @@ class _Notebook:
                 continue
             cell, command = self.commands[number.value]
             shell, script = self._shell(cell, command, call)
+            if call.condition:
+                for step in script.steps:
+                    step.inside = ("if", *step.inside)
             jobs = [
                 job for step in script.steps for job in submitted(step, script, shell, self.env)
             ]
@@ -197,14 +203,7 @@ class _Notebook:
     # Where it runs
 
     def _platform(self) -> Platform:
-        metadata = self.cells.metadata
-        if "google" in self.run.imports and any(
-            "google.colab" in part.text for part in self.python
-        ):
-            return "colab"
-        if isinstance(metadata.get("colab"), dict) and "kaggle" not in metadata:
-            return "colab"
-        return "local"
+        return "colab" if self.run.colab else "local"
 
     def _hints(self, job: Job) -> None:
         metadata = self.cells.metadata

@@ -20,7 +20,8 @@ COMMAND, ENVIRONMENT = "__notebook_command__", "__notebook_environment__"
 #: Stands for a field of a Colab form that is left empty, to be filled in by whoever runs it.
 FORM = "__notebook_form__"
 _LINE = re.compile(
-    r"^(?P<indent>[ \t]*)(?P<target>[A-Za-z_][\w, ]*=[ \t]*)?(?P<sign>!!?[ \t]*|%)(?P<body>[^=\s].*)$"
+    r"^(?P<indent>[ \t]*)(?P<target>[A-Za-z_][\w, ]*=[ \t]*)?"
+    r"(?P<sign>!!?[ \t]*|%)(?P<body>[^=\s].*)$"
 )
 _EMPTY_FIELD = re.compile(r"^([ \t]*[A-Za-z_]\w*[ \t]*=[ \t]*)(?:\"\"|'')[ \t]*#[ \t]*@param\b.*$")
 _HELP = re.compile(r"^[ \t]*(?:\?\??[\w.*]+|[A-Za-z_][\w.]*\?\??)[ \t]*$")

@@ -91,7 +91,7 @@ class Unk(Abstract):
     `default` is the value if nobody sets another; `choices` are the values it may take.
     """
 
-    __slots__ = ("choices", "default", "reason", "template")
+    __slots__ = ("choices", "default", "reason", "template", "truth")
 
     def __init__(
         self,
@@ -106,6 +106,8 @@ class Unk(Abstract):
         self.default = default
         self.choices = choices
         self.template = template
+        #: Whether it counts as true, when that much is known.
+        self.truth: bool | None = None
 
 
 class FileText(Const):

@@ -222,7 +222,9 @@ def _boolean(run: Run, node: Any) -> Abstract:
                 reason = reason_of(value)
                 if isinstance(value, Unk) and value.default is not None:
                     return value
-                return Unk(reason, value.at or run.at(node), default=fallback)
+                found = Unk(reason, value.at or run.at(node), default=fallback)
+                found.truth = True if any(truth(other) for other in rest) else None
+                return found
             if any(truth(other) is False for other in rest):
                 return Const(False, run.at(node))
             return Unk(reason_of(value), run.at(node))
@@ -238,6 +240,11 @@ def _compare(run: Run, node: Any) -> Abstract:
     for op, right_node in zip(node.ops, node.comparators, strict=True):
         right = run.eval(right_node)
         one = py_text.compared(op, left, right)
+        if one is None and run.colab and isinstance(op, (ast.In, ast.NotIn)):
+            # `"google.colab" in sys.modules`, `"COLAB_" in "".join(os.environ)`, ...
+            word = left.value if isinstance(left, Const) else None
+            if isinstance(word, str) and "colab" in word.lower():
+                one = isinstance(op, ast.In)
         if one is False:
             return Const(False, run.at(node))
         if one is None:

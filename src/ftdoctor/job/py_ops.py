@@ -114,7 +114,7 @@ def truth(value: Abstract) -> bool | None:
         return True if value.data else (None if value.now.open else False)
     if isinstance(value, (Func, Cls, Space)):
         return True
-    return None
+    return value.truth if isinstance(value, Unk) else None
 
 
 def reason_of(value: Abstract) -> str:

@@ -71,6 +71,10 @@ class Run:
         self.files: list[Source] = []
         self.spaces: dict[str, Space | None] = {}
         self.called: set[int] = set()
+        #: True in a notebook of Colab, where code that asks finds itself there.
+        self.colab = False
+        #: Blocks whose condition is known to be false.
+        self.dead: list[Place] = []
         self.functions: list[Func] = []
         self.journal: dict[tuple[int, Any], tuple[dict[Any, Any], Any, Any]] | None = None
         self.conditions: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job import py_expr, py_ops
@@ -109,6 +110,11 @@ def _augmented(run: Run, node: Any) -> int:
 def _if(run: Run, node: Any) -> int:
     test = py_ops.truth(run.eval(node.test))
     if test is not None:
+        passed = node.orelse if test else node.body
+        if passed and len(run.dead) < 200:
+            first, last = run.at(passed[0]).place, run.at(passed[-1]).place
+            if first is not None and last is not None:
+                run.dead.append(replace(first, end_line=last.end_line, end_column=last.end_column))
         return run.block(node.body if test else node.orelse)
     words = " ".join(run.at(node.test).raw.split())[:80]
     return run.branches(

@@ -145,6 +145,7 @@ def note_facts(run: Run, script: Script) -> None:
         if isinstance(item, Abstract):
             script.env_set[str(name)] = text(item)
     script.imports.update(run.imports)
+    script.dead = list(run.dead)
     for call in run.calls:
         place = place_of(call)
         if place is not None:

@@ -155,7 +155,7 @@ def unknown_pool_key(context: Context, **_: object) -> Iterator[Hit]:
     keys = table("gcloud_custom_jobs")["worker_pool_spec"]
     for name, place in command.pool_keys:
         if not re.fullmatch(r"[A-Za-z][\w-]*", name.strip()):
-            if "=" in name or not name.strip():
+            if "=" in name or not re.search(r"\w", name):
                 continue
             values = {"key": name.strip()[:40], "hint": "every item is KEY=VALUE"}
             yield Hit(place or command.place, values, {"key": name}, severity="warning")

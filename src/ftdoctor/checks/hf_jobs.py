@@ -39,8 +39,7 @@ def flavor_unknown(context: Context, **_: object) -> Iterator[Hit]:
     right = lower if lower in _flavors() else aliases["flavor"].get(lower, "")
     choice = right or aliases["flavor_choice"].get(lower, "")
     if not choice:
-        near = get_close_matches(lower, _flavors(), n=1, cutoff=0.8)
-        choice = near[0] if near else ""
+        choice = " or ".join(get_close_matches(lower, _flavors(), n=3, cutoff=0.75))
     place = job.flavor.place if job.flavor else None
     edits = {}
     if right and place is not None and place.end_line:

@@ -226,23 +226,32 @@ def accelerator_missing(context: Context, **_: object) -> Iterator[Hit]:
         yield Hit(pool.machine_type.place if pool.machine_type else pool.place, values, values)
 
 
+#: Types that Compute Engine has and training does not (configure-compute page, mid 2026).
+_NOT_FOR_TRAINING = re.compile(
+    r"n1-standard-[12]|n1-highcpu-[248]|f1-micro|g1-small|e2-(?:micro|small|medium)"
+    r"|(?:c3|c3d|c2d|n2d|m2|m3|t2d|t2a|n4|c4)-[a-z]+-\d+"
+)
+
+
 def machine_type_unknown(context: Context, **_: object) -> Iterator[Hit]:
-    """A machine type of a GPU family that does not exist."""
+    """A machine type that does not exist, or that training jobs are not offered."""
     for pool in context.job.pools:
         machine = _known(get(pool.machine_type))
-        if not machine or pool.accelerator_type is not None or machine in _machines():
+        place = pool.machine_type.place if pool.machine_type else pool.place
+        if not machine or machine in _machines():
             continue
-        if re.match(r"(?:a2|a3|a4|a4x|g2|g4)-", machine):
+        if _NOT_FOR_TRAINING.fullmatch(machine):
+            right = "n1-standard-4 or larger, n2-standard-8, or e2-standard-4"
+            values = {"machine": machine, "near": right}
+            summary = "Training jobs are not offered {machine}; take {near}."
+            yield Hit(place, values, values, severity="warning", summary=summary)
+        elif pool.accelerator_type is None and re.match(r"(?:a2|a3|a4|a4x|g2|g4)-", machine):
             from difflib import get_close_matches
 
             near = get_close_matches(machine, list(_machines()), n=1)
-            values = {"machine": machine, "near": near[0] if near else "a type of the table"}
-            yield Hit(
-                pool.machine_type.place if pool.machine_type else pool.place,
-                values,
-                values,
-                summary="There is no machine type {machine}; did you mean {near}?",
-            )
+            values = {"machine": machine, "near": near[0] if near else "one of the table"}
+            summary = "There is no machine type {machine}; did you mean {near}?"
+            yield Hit(place, values, values, summary=summary)
 
 
 def region_without_gpu(context: Context, **_: object) -> Iterator[Hit]:

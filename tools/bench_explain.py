@@ -39,14 +39,14 @@ _TAIL = """\
 [rank3]:     trainer.train()
 [rank3]:   File "/opt/venv/lib/python3.11/site-packages/transformers/trainer.py", line 2325, in train
 [rank3]:     return inner_training_loop(
-[rank3]:   File "/opt/venv/lib/python3.11/site-packages/torch/nn/modules/linear.py", line 125, in forward
+[rank3]:   File "/opt/venv/lib/python3.11/site-packages/torch/nn/modules/linear.py", line 125, in f
 [rank3]:     return F.linear(input, self.weight, self.bias)
-[rank3]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 224.00 MiB. GPU 3 has a total \
-capacity of 79.18 GiB of which 121.00 MiB is free. Including non-PyTorch memory, this process has \
-79.05 GiB memory in use. Of the allocated memory 77.91 GiB is allocated by PyTorch, and 212.11 MiB is \
-reserved by PyTorch but unallocated.
-E0521 10:11:12.123000 77 torch/distributed/elastic/multiprocessing/api.py:869] failed (exitcode: 1) \
-local_rank: 3 (pid: 81) of binary: /opt/venv/bin/python
+[rank3]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 224.00 MiB. GPU 3 has a \
+total capacity of 79.18 GiB of which 121.00 MiB is free. Including non-PyTorch memory, this process \
+has 79.05 GiB memory in use. Of the allocated memory 77.91 GiB is allocated by PyTorch, and \
+212.11 MiB is reserved by PyTorch but unallocated.
+E0521 10:11:12.123000 77 torch/distributed/elastic/multiprocessing/api.py:869] failed \
+(exitcode: 1) local_rank: 3 (pid: 81) of binary: /opt/venv/bin/python
 """
 
 
@@ -81,7 +81,8 @@ def make_log(path: Path, megabytes: int, seed: int = 1) -> None:
                 rank = rng.randrange(8)
                 pid = 4000 + rank
                 block.append(
-                    f"node-1:{pid}:{pid + 90} [{rank}] NCCL INFO Channel {rng.randrange(32):02d}/0 : "
+                    f"node-1:{pid}:{pid + 90} [{rank}] NCCL INFO "
+                    f"Channel {rng.randrange(32):02d}/0 : "
                     f"{rank}[{rank}] -> {(rank + 1) % 8}[{(rank + 1) % 8}] via P2P/CUMEM\n"
                 )
                 if step % 50 == 0:
@@ -97,7 +98,7 @@ def make_log(path: Path, megabytes: int, seed: int = 1) -> None:
 
 
 def cpu(command: list[str], limit: float = 3600) -> tuple[float, float, int, str]:
-    """Run a command; return (CPU seconds, wall seconds, peak MiB, its output; "" past the limit)."""
+    """Return (CPU seconds, wall seconds, peak MiB, output) of a command; "" past the limit."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

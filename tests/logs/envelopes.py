@@ -7,13 +7,13 @@ import gzip
 import io
 import json
 import random
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_START = datetime(2026, 5, 10, 2, 24, 33, tzinfo=timezone.utc)
+_START = datetime(2026, 5, 10, 2, 24, 33, tzinfo=UTC)
 _HEALTHY = [
     "loading configuration file config.json",
     "Map:  50%|█████     | 12/24 [00:00<00:00, 897.19 examples/s]",

@@ -19,29 +19,31 @@ CHAIN = (
     "During handling of the above exception, another exception occurred",
     "The above exception was the direct cause of the following exception",
 )
-_FRAME = lazy(r'\s*(?:[|+]\s*)*File ".+?", line \d+|\s+File .+:\d+, in ')
-_CELL = lazy(r"\s*(?:Cell |<ipython-input-|/|File |~/)[^\n]{1,200}?(?:line \d+|:\d+|\) in |>? in )")
+_FRAME = lazy(r'[\s|+]*File ".+?", line \d+|\s+File .+:\d+, in ')
 #: `module.Name: text`, where Name ends like an exception's.
 _NAMED = lazy(
     r"(?:\w+\.)*[A-Za-z_]\w*"
     r"(?:Error|Exception|Interrupt|Exit|Timeout|Failure|Failed|Refused|NotFound|Denied|Unavailable"
-    r"|Forbidden|Exhausted|Invalid\w*|Mismatch|Warning|StopIteration|Abort|Cancelled|TooOldForTriton|Missing|Exceeded)"
+    r"|Forbidden|Exhausted|Invalid\w*|Mismatch|Warning|StopIteration|Abort|Cancelled"
+    r"|TooOldForTriton|Missing|Exceeded)"
     r"(?::(?=\s|$)|$)"
 )
 _TYPE = lazy(r"((?:\w+\.)*[A-Za-z_]\w*)(?::\s?(.*))?$", re.S)
 _RICH_TOP = lazy(r"^\s*[╭┌+][─-]+.*Traceback \(most recent call last\).*[─-]+[╮┐+]")
-_RICH_END = lazy(r"^\s*[╰└+][─-]+[╯┘+]\s*$")
 _NOISE = lazy(r"\d+%\|| it/s\]|^\{'(?:loss|eval_loss|train_runtime)'")
 #: A failure told in one line by a program that is no Python traceback.
 FAILURE = lazy(
     r"^(?:[\w./-]+: )?(?:error|fatal error|fatal|ERROR|Error)\s?: \S"
     r"|^(?:ERROR|CRITICAL|FATAL)\b[\s:\]-]"
     r"|\b(?:Segmentation fault|Bus error|core dumped|Fatal Python error|terminate called after)\b"
-    r"|^Killed\b|\bKilled\s*$|\bexited with (?:a )?(?:non-?zero|exit code [1-9]|code [1-9]|status [1-9]|return code = -?[1-9])"
-    r"|\bexits? with return code = -?[1-9]|\bexit(?:ed)?[ _]code:? ?\(?-?[1-9]|\bexitcode *: -?[1-9]"
-    r"|\bfinished with exit code [1-9]|\bJob failed\b|\bran out[- ]of[- ]memory\b|\bOOMKilled\b"
-    r"|^\S*(?:command not found|: No such file or directory)$|\bdeath signal\b|^npm ERR!|^make: \*\*\*"
-    r"|^\S+: error: |\bInternal error occurred\b|\bResources are insufficient\b|^Job timeout|finished with stage 'ERROR'"
+    r"|^Killed\b|\bKilled\s*$"
+    r"|\bexited with (?:a )?(?:non-?zero|exit code [1-9]|code [1-9]|status [1-9])"
+    r"|\bexit(?:s|ed)? with return code = -?[1-9]|\bexit(?:ed)?[ _]code:? ?\(?-?[1-9]"
+    r"|\bexitcode *: -?[1-9]|\bfinished with exit code [1-9]|\bJob failed\b"
+    r"|\bran out[- ]of[- ]memory\b|\bOOMKilled\b|\bdeath signal\b|^npm ERR!|^make: \*\*\*"
+    r"|^\S*(?:command not found|: No such file or directory)$|^\S+: error: "
+    r"|\bInternal error occurred\b|\bResources are insufficient\b|^Job timeout"
+    r"|finished with stage 'ERROR'"
 )
 #: Words of warning levels at the head of a line: no failure by themselves.
 _MILD = lazy(
@@ -53,6 +55,8 @@ _LAUNCHER = lazy(
     r"|ProcessExitedException"
 )
 _MESSAGE_LINES = 40
+#: What a line is shows in its first characters.
+_HEAD_CHARS = 2000
 
 
 class Raised:
@@ -107,11 +111,11 @@ class Block:
         return "\n".join(lines)
 
 
-#: A line that begins something holds one of these; others are only read inside a block.
+#: A line that begins a block holds one of these.
 _STARTS = tuple(
-    b"Traceback|File |rror|ERROR|Exception|Interrupt|Exit|imeout|ail|Refused|NotFound|Denied|Unavail"
-    b"|Forbidden|Exhausted|Invalid|Mismatch|StopIteration|Abort|Cancelled|TooOld|Missing|Exceeded"
-    b"|atal|FATAL|CRITICAL|Segmentation|core dumped|terminate called|Killed|exit|memory"
+    b"Traceback|File |rror|ERROR|Exception|Interrupt|Exit|imeout|ail|Refused|NotFound|Denied"
+    b"|Unavail|Forbidden|Exhausted|Invalid|Mismatch|StopIteration|Abort|Cancelled|TooOld|Missing"
+    b"|Exceeded|atal|FATAL|CRITICAL|Segmentation|core dumped|terminate called|Killed|exit|memory"
     b"|not found|No such file|death signal|ERR!|***|occurred|insufficient".split(b"|")
 )
 
@@ -159,7 +163,7 @@ class _Parser:
         self.state = ""
 
     def feed(self, line: Line) -> None:
-        text = line.text
+        text = line.text[:_HEAD_CHARS]
         if line.gap and self.state in ("message", "chain"):
             self._close()
         if HEAD in text:
@@ -172,7 +176,7 @@ class _Parser:
             self._outside(line)
 
     def _head(self, line: Line) -> None:
-        text = line.text
+        text = line.text[:_HEAD_CHARS]
         if self.block is not None and self.state in ("chain", "frames"):
             self.block.add(line)
         else:
@@ -197,7 +201,7 @@ class _Parser:
 
     def _frames(self, line: Line) -> None:
         assert self.block is not None
-        text = line.text
+        text = line.text[:_HEAD_CHARS]
         stripped = text.strip()
         if self.kind == "ipython":
             self.block.add(line)
@@ -243,7 +247,7 @@ class _Parser:
 
     def _raise(self, line: Line) -> None:
         assert self.block is not None
-        match = _TYPE.match(line.text.strip())
+        match = _TYPE.match(line.text[:_HEAD_CHARS].strip())
         kind, message = (match[1], match[2] or "") if match else (line.text.strip(), "")
         self.block.raised.append(Raised(kind, message, self.start, line.at))
         self.state = "message"
@@ -252,7 +256,7 @@ class _Parser:
 
     def _message(self, line: Line) -> None:
         assert self.block is not None
-        text = line.text
+        text = line.text[:_HEAD_CHARS]
         stripped = text.strip()
         if not stripped:
             self.blank += 1
@@ -286,7 +290,7 @@ class _Parser:
         raised.end = line.at
 
     def _outside(self, line: Line) -> None:
-        text = line.text
+        text = line.text[:_HEAD_CHARS]
         stripped = text.strip()
         if not stripped:
             return

@@ -19,7 +19,8 @@ _ROLES = {"cause": 0, "consequence": 1, "wrapper": 2}
 _RETRY = lazy(r"\b[Rr]etry(?:ing)?\b|\b[Ww]ill retry\b|\battempt \d+ of \d+|Trying to resume")
 #: Known to stand in healthy logs too. Google's images print the first in runs that succeed.
 _HARMLESS = lazy(
-    r"No module named '(?:pythonjsonlogger|sitecustomize|usercustomize)'|sitecustomize|Exception ignored in"
+    r"No module named '(?:pythonjsonlogger|sitecustomize|usercustomize)'|sitecustomize"
+    r"|Exception ignored in"
 )
 
 

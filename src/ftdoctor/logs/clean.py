@@ -47,11 +47,13 @@ _BAR = lazy(
 _BOX = lazy(r"^\s*[│┃|║]\s?(.*?)\s*[│┃|║]?\s*$")
 #: A first cheap look: lines that start like one of the prefixes.
 _MAYBE = lazy(
-    r"[\[(\d]|[A-Z]{4,9}\s|[A-Z][a-z]{2} [ \d]\d |\w[\w.-]*(?:\[\d+\]|\d): |[\w.-]+-\d+ +\|"
+    r"[\[(\d]|[A-Z]{4,9}\s|[A-Z][a-z]{2} [ \d]\d |\w[\w.-]{0,60}(?:\[\d+\]|\d): "
+    r"|[\w.-]{1,60}-\d+ +\|"
 )
 #: Escaped newlines of a message that was printed as data (`error.message`, repr of an exception).
 _ESCAPED = lazy(
-    r"\\n(?=\s*(?:File |Traceback|During handling|The above exception|[A-Za-z_.]+(?:Error|Exception)\b)|\\n)"
+    r"\\n(?=\s{0,40}(?:File |Traceback|During handling|The above exception"
+    r"|[A-Za-z_.]{1,80}(?:Error|Exception)\b)|\\n)"
 )
 #: Longest text kept of one line, in characters: the two ends.
 KEEP = 16_000
@@ -119,7 +121,7 @@ def split_bars(text: str) -> list[str]:
 def clean_line(
     raw: str, number: int, stream: str = "", time: str = "", *, numbered: bool = False
 ) -> list[Line]:
-    """Return the lines that one raw line holds (several when bars or escaped newlines are in it)."""
+    """Return the lines in one raw line: several when bars or escaped newlines are in it."""
     if len(raw) > 2 * KEEP:
         raw = f"{raw[:KEEP]} … {raw[-KEEP:]}"
     text = strip_ansi(raw).rstrip()

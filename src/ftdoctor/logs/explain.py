@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from ftdoctor.logs.attempts import last_attempt
 from ftdoctor.logs.causes import Run, Verdict, judge
 from ftdoctor.logs.facts import gather
-from ftdoctor.logs.scan import Scan, scan
+from ftdoctor.logs.scan import scan
 from ftdoctor.redact import redact
 from ftdoctor.rulebook.text import fill
 
 if TYPE_CHECKING:
+    from ftdoctor.logs.chunks import Scan
     from ftdoctor.logs.lines import Line
     from ftdoctor.logs.match import Match
     from ftdoctor.logs.patterns import Patterns
@@ -108,10 +109,22 @@ def explain_log(
             verdict = None
     if verdict is None:
         verdict = judge(run)
+    known_by_tables = ""
+    if verdict.cause is None and verdict.failed:
+        text = verdict.block.text() if verdict.block else ""
+        if "unexpected keyword" in text or "cannot import name" in text:
+            from ftdoctor.logs.deciders.api import recognise
+
+            generic = recognise(run, verdict.block)
+            if generic is not None:
+                verdict.cause, known_by_tables = generic
+                verdict.confidence = "high"
     result = Explanation(raw.name, found, _shown_facts(facts), attempts)
     if verdict.cause is not None:
         result.outcome = "named"
         result.cause = _cause(verdict, patterns, facts)
+        if known_by_tables:
+            result.cause["explain"] = redact(f"{known_by_tables} {result.cause['explain']}")
     elif verdict.failed or failed:
         result.outcome = "unrecognised"
     best = verdict.cause.rule if verdict.cause else -1

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from ftdoctor.logs.lines import Line
 
 _PACKAGES = (
-    "torch trl transformers peft accelerate datasets bitsandbytes huggingface-hub tokenizers flash-attn "
-    "deepspeed vllm xformers triton numpy unsloth safetensors torchvision torchaudio sentencepiece protobuf"
+    "torch trl transformers peft accelerate datasets bitsandbytes huggingface-hub tokenizers "
+    "flash-attn deepspeed vllm xformers triton numpy unsloth safetensors torchvision torchaudio "
+    "sentencepiece protobuf"
 ).split()
 _ALT = "|".join(name.replace("-", "[-_]") for name in sorted(_PACKAGES, key=len, reverse=True))
 
@@ -66,8 +67,10 @@ _FACTS: tuple[tuple[str, str, str, type], ...] = (
     ("per hour", r"\$(\d+\.\d+) ?(?:/|per )hour", "price_per_hour", float),
 )
 _GPU = lazy(
-    r"\b((?:NVIDIA |Tesla |GeForce )?(?:A100|H100|H200|B200|GB200|L40S?|A10G|A10|A30|A40|L4|T4|V100|P100|RTX (?:PRO )?[A-Z]?\d{4}\w*(?: Ti| Ada| Blackwell)?)"
-    r"(?:[- ](?:SXM\d?|PCIE|PCIe|NVL|HBM3e?|GH|80GB|40GB|16GB|24GB|48GB|Generation|Laptop GPU))*(?:-\d+GB)?)(?![\w-])"
+    r"\b((?:NVIDIA |Tesla |GeForce )?(?:A100|H100|H200|B200|GB200|L40S?|A10G|A10|A30|A40|L4|T4|V100"
+    r"|P100|RTX (?:PRO )?[A-Z]?\d{4}\w{0,12}(?: Ti| Ada| Blackwell)?)"
+    r"(?:[- ](?:SXM\d?|PCI[Ee]|NVL|HBM3e?|GH|\d\dGB|Generation|Laptop GPU)){0,4}"
+    r"(?:-\d+GB)?)(?![\w-])"
 )
 _VERSION = lazy(
     rf"(?<![\w./-])({_ALT})(?:==|-| version:? |[ :=]+v?)(\d+\.\d+(?:\.\d+)?(?:[.+][\w.]+)?)"
@@ -93,8 +96,7 @@ def gather(lines: list[Line]) -> dict[str, Any]:
         facts["gpu"] = gpu[1]
     step = None
     if ("| " in text and "it/s" in text) or "s/it" in text:
-        for step in _STEP.finditer(text):
-            pass
+        step = next(reversed(list(_STEP.finditer(text))), None)
     if step is not None and int(step[1]) <= int(step[2]):
         facts["step"] = int(step[1])
         facts["steps"] = int(step[2])
@@ -105,7 +107,7 @@ def gather(lines: list[Line]) -> dict[str, Any]:
 
 
 def _versions(text: str) -> dict[str, str]:
-    """Return package versions named in the log; the last one wins (an install step may change it)."""
+    """Return package versions named in the log; the last wins (an install step may change it)."""
     found: dict[str, str] = {}
     for name, version in _VERSION.findall(text):
         found[name.replace("_", "-").lower()] = version.rstrip(".")

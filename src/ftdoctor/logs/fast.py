@@ -56,23 +56,25 @@ class Fast:
                 raise MissingExtra("fast", "--engine fast") from None
             return None
 
-    def hits(self, flat: bytes) -> list[tuple[int, int]]:
+    def hits(self, block: bytes) -> list[tuple[int, int]]:
         """Return (row, kind) of the rows of a block that hold a literal."""
         seen: list[int] = []
 
         def on_match(number: int, _start: int, _end: int, _flags: int, _context: object) -> None:
             seen.append(number)
 
-        self._database.scan(flat, match_event_handler=on_match)
+        self._database.scan(block, match_event_handler=on_match)
+        if not seen:
+            return []
         found: dict[int, int] = {}
         for number in seen:
             text, kind = self._texts[number]
-            at = flat.find(text)
+            at = block.find(text)
             while at >= 0 and self._left[number] > 0:
                 self._left[number] -= 1
                 found[at] = max(kind, found.get(at, 0))
-                end = flat.find(b"\n", at)
-                at = flat.find(text, end) if end >= 0 else -1
+                end = block.find(b"\n", at)
+                at = block.find(text, end) if end >= 0 else -1
             if self._left[number] <= 0:
                 self._spent += 1
         if self._spent > 8:
@@ -80,7 +82,7 @@ class Fast:
         rows: dict[int, int] = {}
         last = row = 0
         for at, kind in sorted(found.items()):
-            row += flat.count(b"\n", last, at)
+            row += block.count(b"\n", last, at) + block.count(b"\r", last, at)
             last = at
             rows[row] = max(kind, rows.get(row, 0))
         return sorted(rows.items())

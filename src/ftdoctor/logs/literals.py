@@ -131,8 +131,9 @@ def required(pattern: str) -> list[Literal]:
 #: Words too usual in logs to filter anything.
 _USUAL = frozenset(
     b"the error Error failed file File line not with from for and import torch python Python model "
-    b"loss step epoch train trainer is of to in on at by py packages site lib local usr transformers "
-    b"INFO WARNING ERROR module Warning warning https huggingface co memory version load data".split()
+    b"loss step epoch train trainer is of to in on at by py packages site lib local usr version "
+    b"transformers INFO WARNING ERROR module Warning warning https huggingface co memory load "
+    b"data".split()
 )
 
 

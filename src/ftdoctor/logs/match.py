@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ftdoctor.logs.patterns import Patterns
 
 #: A longer line is matched in windows round its literals, so that no pattern sees it whole.
-_LONG = 4000
+LONG = 4000
 #: Without a block, `near` looks this many lines up and down.
 NEARBY = 60
 
@@ -93,15 +93,15 @@ def _search(
 ) -> dict[str, str] | None:
     """Return the named groups of a match, None for no match."""
     regex = patterns.regex(number)
-    if len(text) <= _LONG:
+    if len(text) <= LONG:
         match = regex.search(text)
         return None if match is None else match.groupdict()
-    windows = [text[:_LONG], text[-_LONG:]]
+    windows = [text[:LONG], text[-LONG:]]
     for literal in literals.get(number, ()):
         at = text.find(literal)
         while at >= 0 and len(windows) < 12:
-            windows.append(text[max(0, at - _LONG // 2) : at + _LONG // 2])
-            at = text.find(literal, at + _LONG // 2)
+            windows.append(text[max(0, at - LONG // 2) : at + LONG // 2])
+            at = text.find(literal, at + LONG // 2)
     for window in windows:
         match = regex.search(window)
         if match is not None:
@@ -140,7 +140,7 @@ def _near(match: Match, lines: list[Line], patterns: Patterns) -> bool:
 
     around = surroundings(match, lines)
     wanted = [re.compile(text) for text in near]
-    return any(regex.search(line.text[:_LONG]) for line in around for regex in wanted)
+    return any(regex.search(line.text[:LONG]) for line in around for regex in wanted)
 
 
 def surroundings(match: Match, lines: list[Line]) -> list[Line]:

@@ -15,11 +15,9 @@ _LOSS = lazy(r"^\s*\{'loss': '?([-+.\deEnaif]+)'?")
 _GRAD = lazy(r"'grad_norm': '?(?:tensor\()?([-+.\deEnaif]+)")
 _EPOCH = lazy(r"'epoch': '?([\d.eE+-]+)")
 SUCCESS = lazy(
-    r"'train_runtime'|^Training completed\b|\bTraining (?:finished|complete|done)\b|Job completed successfully"
-    r"|Exit code \(0\)|JOB_STATE_SUCCEEDED|^Task completed\. Exit code \(0\)|exited with exit code 0"
+    r"'train_runtime'|^Training completed\b|\bTraining (?:finished|complete|done)\b"
+    r"|Job completed successfully|Exit code \(0\)|JOB_STATE_SUCCEEDED|exited with exit code 0"
 )
-
-
 #: Every line that SUCCESS matches holds one of these.
 _ENDS = (
     b"train_runtime",

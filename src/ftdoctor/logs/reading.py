@@ -129,7 +129,7 @@ def open_log(path: str) -> RawLog:
             sys.stderr.write("Reading the log from the terminal; end with Ctrl-D.\n")
         return RawLog("<stdin>", sys.stdin.buffer)
     try:
-        stream = open(path, "rb", buffering=0)
+        stream = open(path, "rb", buffering=0)  # noqa: SIM115 - RawLog.close() closes it
         size = os.fstat(stream.fileno()).st_size
     except FileNotFoundError:
         raise UsageError(
@@ -145,4 +145,4 @@ def open_log(path: str) -> RawLog:
         raise UnreadableInput(
             f"{path}: {error.strerror or error}", "Check who may read it."
         ) from None
-    return RawLog(path, stream, size)  # type: ignore[arg-type]
+    return RawLog(path, stream, size)

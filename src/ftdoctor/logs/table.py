@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def build(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return the table of raw rule rows: rules, patterns, literals and the words that select them."""
+    """Return the table of raw rule rows: rules, patterns, literals, words that select them."""
     rules: list[list[Any]] = []
     patterns: list[list[Any]] = []
     literals: dict[str, list[Any]] = {}

@@ -1,4 +1,4 @@
-"""Explain a job by its id: find the platform, wait if asked, read job and log, keep them if asked."""
+"""Explain a job by its id: find the platform, wait, read job and log, keep them if asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ftdoctor.errors import FtdoctorError, UnreadableInput, UsageError
 from ftdoctor.logs.explain import explain_log
-from ftdoctor.logs.lines import Line
 from ftdoctor.logs.reading import RawLog, open_log
 from ftdoctor.platforms.base import JobId, RemoteJob
 from ftdoctor.platforms.ids import parse_id
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ftdoctor.logs.explain import Explanation
+    from ftdoctor.logs.lines import Line
     from ftdoctor.logs.patterns import Patterns
     from ftdoctor.platforms.base import Platform
 
@@ -223,7 +223,7 @@ def _saved(folder: str, patterns: Patterns, options: dict[str, Any], good: Any) 
         job = JobId(kept["platform"], kept["id"], kept["owner"], kept["region"], kept["kind"])
         remote = RemoteJob(job, kept["state"], True, kept["failed"], raw, kept["url"])
         remote.facts = kept["facts"]
-        log = open(os.path.join(folder, LOG), "rb")
+        log = open(os.path.join(folder, LOG), "rb")  # noqa: SIM115 - closed by `with` below
     except FileNotFoundError:
         raise UsageError(
             f"{folder} is a folder without {JOB} and {LOG}.",

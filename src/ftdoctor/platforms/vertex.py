@@ -1,4 +1,4 @@
-"""Vertex AI (Gemini Enterprise Agent Platform): custom jobs and their logs, through Google's clients.
+"""Vertex AI (Gemini Enterprise Agent Platform): custom jobs and their logs, by Google's clients.
 
 Clients: google-cloud-aiplatform's `JobServiceClient` and `PipelineServiceClient` over REST, and
 google-cloud-logging's `Client` over HTTP; both come with the extra `vertex` and are imported here
@@ -58,7 +58,7 @@ class Vertex:
         import google.auth.credentials
 
         if address.startswith("http://"):
-            return google.auth.credentials.AnonymousCredentials()  # type: ignore[no-untyped-call]
+            return google.auth.credentials.AnonymousCredentials()
         import google.auth
         import google.auth.exceptions
 
@@ -155,7 +155,7 @@ class Vertex:
 
         address = endpoint("FTDOCTOR_LOGGING_ENDPOINT", "CLOUDSDK_API_ENDPOINT_OVERRIDES_LOGGING")
         options = {"api_endpoint": address} if address else None
-        client = logging_v2.Client(  # type: ignore[no-untyped-call]
+        client = logging_v2.Client(
             project=job.id.owner,
             credentials=self._credentials(address or "https://"),
             client_options=options,

@@ -78,8 +78,8 @@ class Score:
             return f"{self.count(kind)} ({100 * self.count(kind) / of:.1f} %)" if of else "0"
 
         lines = [
-            f"{failures} failures: right {share('right', failures)}, wrong {share('wrong', failures)}, "
-            f"silent {share('silent', failures)}",
+            f"{failures} failures: right {share('right', failures)}, "
+            f"wrong {share('wrong', failures)}, silent {share('silent', failures)}",
             f"{healthy} healthy logs: false alarms {share('false-alarm', healthy)}",
         ]
         if misses:

@@ -20,8 +20,6 @@ DECIDERS: dict[str, tuple[str, str]] = {
     "oom": ("oom", "decide"),
     "loss": ("loss", "decide"),
     "sigkill": ("sigkill", "decide"),
-    "keyword": ("api", "keyword"),
-    "import": ("api", "missing_import"),
 }
 
 

@@ -28,23 +28,27 @@ _EVAL_KEEP = lazy(
 )
 _EVAL_STEP = lazy(r"\bin (?:prediction_step|compute_loss|forward|_call_impl|generate)\b")
 _GATHER = lazy(
-    r"Failed to clone\(\) tensor with name|_full_post_state_dict_hook|\bfull_state_dict\b|FULL_STATE_DICT"
-    r"|FullStateDictConfig|\b_unshard_fsdp_state|\bsave_fsdp_model\b|_full_pre_state_dict_hook"
-    r"|\bget_fsdp_(?:full_)?state_dict\b|\b_gather_state_dict\b|_iterate_state_dict|\bfull_tensor\b"
-    r"|\bgather_full_model\b|_consolidated_16bit_state_dict|_zero3_consolidated"
+    r"Failed to clone\(\) tensor with name|_full_post_state_dict_hook|\bfull_state_dict\b"
+    r"|FULL_STATE_DICT|FullStateDictConfig|\b_unshard_fsdp_state|\bsave_fsdp_model\b"
+    r"|_full_pre_state_dict_hook|\bget_fsdp_(?:full_)?state_dict\b|\b_gather_state_dict\b"
+    r"|_iterate_state_dict|\bfull_tensor\b|\bgather_full_model\b|_consolidated_16bit_state_dict"
+    r"|_zero3_consolidated"
 )
 _OPTIMIZER = lazy(
-    r"/(?:torch|bitsandbytes|apex)/optim(?:izers)?/|\\torch\\optim\\|/deepspeed/ops/(?:adam|lamb|lion)/|\b_init_optim_state\b"
-    r"|\binit_group\b|\bexp_avg(?:_sq)?\b|\b_init_group\b|initialize_optimizer_states|\b_(?:multi|single)_tensor_\w*adam"
-    r"|\binit_state\b|\bget_state_buffer\b|\bfp32_partitioned_groups|\b_create_fp32_partitions\b"
+    r"/(?:torch|bitsandbytes|apex)/optim(?:izers)?/|\\torch\\optim\\"
+    r"|/deepspeed/ops/(?:adam|lamb|lion)/|\b_init_optim_state\b|\b_?init_group\b"
+    r"|\bexp_avg(?:_sq)?\b|initialize_optimizer_states|\b_(?:multi|single)_tensor_\w{0,20}adam"
+    r"|\binit_state\b|\bget_state_buffer\b|\bfp32_partitioned_groups|_create_fp32_partitions\b"
 )
 _LOGITS = lazy(
-    r"cross_entropy|\bCrossEntropyLoss\b|\blog_softmax\b|\blm_head\b|\blogits\b|\blog_probs\b|\blogprobs\b"
-    r"|\bfixed_cross_entropy\b|ForCausalLMLoss|\bentropy_from_logits\b|\bchunked_(?:ce|logprob)|\bfused_linear"
+    r"cross_entropy|\bCrossEntropyLoss\b|\blog_softmax\b|\blm_head\b|\blogits\b|\blog_probs\b"
+    r"|\blogprobs\b|ForCausalLMLoss|\bentropy_from_logits\b|\bchunked_(?:ce|logprob)"
+    r"|\bfused_linear"
 )
 #: Frames that only pass the call on.
 _PASSED_ON = lazy(
-    r"_call_impl|_wrapped_call_impl|torch/utils/_contextlib|operations\.py.*in forward|\bin wrapper\b|decorate_context"
+    r"_call_impl|_wrapped_call_impl|torch/utils/_contextlib|operations\.py.{0,40}in forward"
+    r"|\bin wrapper\b|decorate_context"
 )
 _FRAME = lazy(r'File "|^\s*/\S+\.py in |^\s*(?:Cell|File) |^\S+\.py", line \d+, in ')
 

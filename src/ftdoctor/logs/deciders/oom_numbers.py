@@ -2,8 +2,8 @@
 
 Wordings: torch 1.x to 2.0 `(GPU 0; 15.78 GiB total capacity; ... already allocated; ... free; ...
 reserved in total by PyTorch)`; torch 2.1 on `GPU 0 has a total capacity of ... of which ... is
-free. Including non-PyTorch memory, this process has ... memory in use.` (c10/cuda/CUDACachingAllocator.cpp;
-2.1 wrote "capacty"). Sizes are printed in GiB, MiB, KiB or bytes.
+free. Including non-PyTorch memory, this process has ... memory in use.`
+(c10/cuda/CUDACachingAllocator.cpp; 2.1 wrote "capacty"). Sizes are in GiB, MiB, KiB or bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 GIB = 2.0**30
 _UNITS = {"bytes": 1.0, "byte": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": GIB, "TiB": 2.0**40}
-_SIZE = r"(\d+(?:\.\d+)?) ?(bytes?|[KMGT]iB)"
+_SIZE = r"(\d{1,12}(?:\.\d{1,4})?) ?(bytes?|[KMGT]iB)"
 
 
 def _find(pattern: str, text: str) -> float | None:
@@ -68,7 +68,7 @@ def read_numbers(text: str) -> Oom:
         free = _find(r"; SIZE free", text)
     listed = [
         float(number) * _UNITS[unit]
-        for number, unit in re.findall(rf"Process \d+ has {_SIZE} memory in use", text)
+        for number, unit in re.findall(rf"Process \d{1, 10} has {_SIZE} memory in use", text)
     ]
     own = _find(r"this process has SIZE memory in use", text)
     if own is None and listed:

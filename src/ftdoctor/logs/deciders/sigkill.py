@@ -1,4 +1,4 @@
-"""Who sent the SIGKILL: the host that ran out of memory, a preemption, or nobody that the log names."""
+"""Who sent the SIGKILL: the host out of memory, a preemption, or nobody that the log names."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ HOST_MEMORY = "host-ram-oom-kill"
 TERMINATED = "process-signalled-sigterm"
 
 _MEMORY = lazy(
-    r"[Oo]ut of memory: Kill|oom[-_]kill|OOMKilled|ran out[- ]of[- ]memory|[Ll]ow on memory|oom_reaper"
-    r"|[Mm]emory cgroup out of memory|exceeded (?:its )?memory limit|memory limit exceeded|^MemoryError\b"
-    r"|worker \(pid\(?s?\)? [\d, ]+\) (?:is killed by signal: Killed|exited unexpectedly)"
-    r"|Cannot allocate memory|OutOfMemory(?:Killer|Error: Killed)|DefaultCPUAllocator"
+    r"[Oo]ut of memory: Kill|oom[-_]kill|OOMKilled|ran out[- ]of[- ]memory|[Ll]ow on memory"
+    r"|oom_reaper|[Mm]emory cgroup out of memory|exceeded (?:its )?memory limit"
+    r"|memory limit exceeded|^MemoryError\b|Cannot allocate memory|DefaultCPUAllocator"
+    r"|worker \(pid\(?s?\)? [\d, ]{1,200}\) (?:is killed by signal: Killed|exited unexpectedly)"
 )
 _PREEMPTED = lazy(
     r"\b[Pp]reempt(?:ed|ion)\b|\bPREEMPT(?:ED|ION)\b|DUE TO (?:PREEMPTION|TIME LIMIT)"

@@ -14,7 +14,9 @@ def tokenizer_argument_of_trainer() -> None:
 def tokenizer_argument_of_sft() -> None:
     from trl import SFTTrainer
 
-    SFTTrainer(model=model(), args=arguments("SFTConfig"), train_dataset=texts(), tokenizer=tokenizer())
+    SFTTrainer(
+        model=model(), args=arguments("SFTConfig"), train_dataset=texts(), tokenizer=tokenizer()
+    )
 
 
 @case("FT-API-202")
@@ -153,7 +155,10 @@ def compute_loss_signature() -> None:
 
     made = trainer()
     Weighted(
-        model=model(), args=made.args, train_dataset=made.train_dataset, data_collator=made.data_collator
+        model=model(),
+        args=made.args,
+        train_dataset=made.train_dataset,
+        data_collator=made.data_collator,
     ).train()
 
 

@@ -142,7 +142,9 @@ def pointer_instead_of_pickle() -> None:
 
     path = saved()
     Path(path, "model.safetensors").unlink()
-    Path(path, "pytorch_model.bin").write_text("version https://git-lfs.github.com/spec/v1\nsize 1\n")
+    Path(path, "pytorch_model.bin").write_text(
+        "version https://git-lfs.github.com/spec/v1\nsize 1\n"
+    )
     AutoModelForCausalLM.from_pretrained(path)
 
 
@@ -184,7 +186,9 @@ def tokenizer_of_transformers_5() -> None:
     from transformers import AutoTokenizer
 
     path = saved()
-    _edit(f"{path}/tokenizer_config.json", tokenizer_class="TokenizersBackend", backend="tokenizers")
+    _edit(
+        f"{path}/tokenizer_config.json", tokenizer_class="TokenizersBackend", backend="tokenizers"
+    )
     AutoTokenizer.from_pretrained(path)
 
 

@@ -28,7 +28,8 @@ ALTERNATE = (
     "{% endif %}{{ m['content'] }}{% endfor %}"
 )
 NO_SYSTEM = (
-    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% if messages[0]['role'] == 'system' %}"
+    "{{ raise_exception('System role not supported') }}{% endif %}"
     "{% for m in messages %}{{ m['content'] }}{% endfor %}"
 )
 
@@ -60,7 +61,9 @@ def labels_all_masked() -> None:
 
     rows = tokenized().map(lambda row: {"labels": [-100] * len(row["labels"])})
     trainer(
-        train_dataset=rows.select([0, 3, 6]), data_collator=default_data_collator, args=arguments(max_steps=4)
+        train_dataset=rows.select([0, 3, 6]),
+        data_collator=default_data_collator,
+        args=arguments(max_steps=4),
     ).train()
 
 
@@ -88,7 +91,9 @@ def batches_without_labels() -> None:
 def labels_not_padded() -> None:
     from transformers import DataCollatorWithPadding
 
-    trainer(train_dataset=tokenized(longer=2), data_collator=DataCollatorWithPadding(tokenizer())).train()
+    trainer(
+        train_dataset=tokenized(longer=2), data_collator=DataCollatorWithPadding(tokenizer())
+    ).train()
 
 
 @case("FT-DATA-006")
@@ -162,7 +167,9 @@ def another_column_in_second_file() -> None:
 def object_becomes_text() -> None:
     from datasets import load_dataset
 
-    rows: list[object] = [{"text": "a", "meta": {"id": n}} for n in range(12)] + [{"text": "b", "meta": "x"}]
+    rows: list[object] = [{"text": "a", "meta": {"id": n}} for n in range(12)] + [
+        {"text": "b", "meta": "x"}
+    ]
     load_dataset("json", data_files=write_lines("data/train.jsonl", rows), split="train")
 
 
@@ -289,7 +296,13 @@ def packing_without_text() -> None:
     from trl import SFTTrainer
 
     try:
-        SFTTrainer(model=model(), args=arguments(), tokenizer=tokenizer(), train_dataset=texts(), packing=True)
+        SFTTrainer(
+            model=model(),
+            args=arguments(),
+            tokenizer=tokenizer(),
+            train_dataset=texts(),
+            packing=True,
+        )
     except TypeError as error:
         if "packing" in str(error) or "tokenizer" in str(error):
             return
@@ -351,7 +364,10 @@ def reward_on_sft_data() -> None:
     rows = Dataset.from_list([{"prompt": "how many", "completion": "legs"}] * 4)
     scorer = LlamaForSequenceClassification(config(num_labels=1, pad_token_id=2))
     RewardTrainer(
-        model=scorer, args=arguments("RewardConfig", max_length=64), train_dataset=rows, **{coder: tokenizer()}
+        model=scorer,
+        args=arguments("RewardConfig", max_length=64),
+        train_dataset=rows,
+        **{coder: tokenizer()},
     ).train()
 
 
@@ -373,7 +389,9 @@ def longer_than_positions() -> None:
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    small = GPT2LMHeadModel(GPT2Config(vocab_size=64, n_positions=16, n_embd=32, n_layer=1, n_head=2))
+    small = GPT2LMHeadModel(
+        GPT2Config(vocab_size=64, n_positions=16, n_embd=32, n_layer=1, n_head=2)
+    )
     small(input_ids=torch.ones((1, 24), dtype=torch.long))
 
 
@@ -391,8 +409,13 @@ def grpo_without_prompt() -> None:
     def reward(completions: list[str], **_: object) -> list[float]:
         return [0.0 for _ in completions]
 
-    made = arguments("GRPOConfig", per_device_train_batch_size=2, num_generations=2, max_completion_length=4)
+    made = arguments(
+        "GRPOConfig", per_device_train_batch_size=2, num_generations=2, max_completion_length=4
+    )
     GRPOTrainer(
-        model=model(), reward_funcs=reward, args=made, train_dataset=texts(column="question"),
+        model=model(),
+        reward_funcs=reward,
+        args=made,
+        train_dataset=texts(column="question"),
         processing_class=tokenizer(),
     ).train()

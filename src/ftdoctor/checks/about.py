@@ -184,12 +184,15 @@ def own_token(job: Job) -> bool:
     if _OWN_TOKEN.search(code(job)):
         return True
     given = [v.raw or v.value or "" for pool in job.pools for v in (*pool.command, *pool.args)]
-    return any(_TOKEN_ARGUMENT.search(text) for text in given)
+    return any(_token_argument(text) for text in given)
 
 
-_TOKEN_ARGUMENT = re.compile(
-    r"(?i)(?:hf|hub|hugging_?face|access|auth|user|api|-|\b)_?-?token\b(?!iz)|secret"
-)
+def _token_argument(text: str) -> bool:
+    """Whether an argument hands a token over (`--hf_token=...`, not `--max_tokens`)."""
+    low = text.lower()
+    if "token" not in low and "secret" not in low:
+        return False
+    return bool(re.search(r"(?:^|[-_/= ])token(?![a-z])|secret", low))
 
 
 def pools_that_run(job: Job) -> Iterator[tuple[int, WorkerPool]]:

@@ -16,7 +16,7 @@ from ftdoctor.checks.about import (
     words,
 )
 from ftdoctor.job.value import get
-from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
+from ftdoctor.rulebook.model import Edit, Hit, TextEdit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -275,11 +275,11 @@ def idle_gpus(context: Context, **_: object) -> Iterator[Hit]:
     ):
         return
     step = next((s for s in _container_steps(job) if trains(s)), None)
-    severity: Severity | None = None
-    yield Hit(step.place if step else job.place, {"gpus": gpus}, {"gpus": gpus}, severity=severity)
+    yield Hit(step.place if step else job.place, {"gpus": gpus}, {"gpus": gpus})
 
 
-_F_FIELD = re.compile(r"(?<![{$])\{([A-Za-z_][\w.]*(?:\[[^\]{}]*\])?)\}(?!\})")
+#: A field of an f-string: {name}, {name.attribute}, {name[key]}.
+_F_FIELD = r"(?<![{$])\{([A-Za-z_][A-Za-z0-9_.]*(?:\[[^\]{}]*\])?)\}(?!\})"
 
 
 def forgotten_f(context: Context, **_: object) -> Iterator[Hit]:
@@ -309,7 +309,7 @@ def forgotten_f(context: Context, **_: object) -> Iterator[Hit]:
             or known.lstrip().startswith("[")
         ):
             continue
-        match = _F_FIELD.search(known)
+        match = re.search(_F_FIELD, known)
         if not match:
             continue
         name = re.split(r"[.\[]", match[1])[0]

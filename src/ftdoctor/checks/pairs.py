@@ -84,6 +84,8 @@ def _used(job: Job, when: str, other_version: str = "") -> bool:
     trainers = [text(t.trainer) for t in job.trainings if t.trainer is not None]
     cli = any(t.written_as == "trl-cli" for t in job.trainings)
     trl = cli or imported(job, "trl") is not None or any(t.startswith("trl.") for t in trainers)
+    if when.startswith("trl") and imported(job, "unsloth") is not None:
+        return False  # Unsloth puts its own trainers in the place of those of trl
     if when == "trl":
         return trl
     if when == "peft":

@@ -275,7 +275,8 @@ def image_companions(context: Context, package: str) -> Iterator[Hit]:
     resolved = job.packages.get(package)
     if not before or not after or package not in image.packages or resolved is None:
         return
-    stayed = resolved.source == "image"
+    asked = any(canonical(r.name) == package for r in job.environment.taken)
+    stayed = resolved.source == "image" and not asked
     same = public(before).split(".")[:2] == public(after).split(".")[:2]
     if same or not stayed or not _decided(job, "torch"):
         return

@@ -29,6 +29,12 @@ _VALUED = frozenset(
 )
 
 
+_INDEX_OPTIONS = frozenset(
+    "-i --index-url --default-index --extra-index-url --index --torch-backend -f "
+    "--find-links".split()
+)
+
+
 @dataclass(slots=True)
 class Install:
     """One install command."""
@@ -41,6 +47,8 @@ class Install:
     system: bool = False
     #: Addresses that replace the default index, and those that come beside it.
     index: str = ""
+    #: An index is named by something that is not known here.
+    index_unknown: bool = False
     extra_indexes: list[str] = field(default_factory=list)
     no_build_isolation: bool = False
     files: list[str] = field(default_factory=list)
@@ -82,6 +90,8 @@ def read_install(step: Step) -> Install | None:
         if word is None:
             if skip in ("-r", "--requirement", ""):
                 install.unread = "an argument of the install command cannot be told"
+            elif skip in _INDEX_OPTIONS:
+                install.index_unknown = True
             skip = ""
             continue
         if skip:
@@ -94,6 +104,8 @@ def read_install(step: Step) -> Install | None:
                 skip = option
             elif equals:
                 _value(install, option, value)
+                if option in _INDEX_OPTIONS and "$" in value:
+                    install.index_unknown = True
             else:
                 _flag(install, option)
             continue
@@ -149,16 +161,30 @@ def install_of(requirement: Requirement, found: list[Install]) -> Install | None
         return None
     name = canonical(requirement.name)
     best: Install | None = None
+    best_named = False
     for install in found:
         at = install.step.place
         inside = at.path == place.path and at.line <= place.line <= max(at.end_line, at.line)
         if not inside:
             continue
-        heads = (re.split(r"[\[<>=!~@;\s]", item, maxsplit=1)[0] for item in install.items)
-        if any(canonical(head) == name for head in heads):
-            return install
+        named = False
+        for item in install.items:
+            head, rest = _split_item(item)
+            if canonical(head) != name:
+                continue
+            if rest == requirement.specifier:
+                return install
+            named = True
+        if named and not best_named:
+            best, best_named = install, True
         best = best or install
     return best
+
+
+def _split_item(item: str) -> tuple[str, str]:
+    """Return (name, specifier) of a positional argument such as "trl[peft]>=1"."""
+    match = re.match(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?(.*)", item)
+    return (match[1], match[2].replace(" ", "")) if match else (item, "")
 
 
 _SHELLS = frozenset({"bash", "sh", "source", ".", "make", "zsh"})

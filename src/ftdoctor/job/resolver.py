@@ -180,14 +180,14 @@ class _Search:
                     there = chosen.get(need.name)
                     if there is not None and not matches(there, need.specifier):
                         ok = False
-                        self.note(len(chosen), need.name, new_wants[need.name])
+                        if not self.options(need.name, new_wants[need.name]):
+                            self.note(len(chosen), need.name, new_wants[need.name])
                         break
             if not ok:
                 continue
             answer = self.solve({**chosen, name: version}, new_wants, new_extras, new_order)
             if answer is not None or self.steps > _STEPS:
                 return answer
-        self.note(len(chosen), name, wants[name])
         return None
 
     @staticmethod

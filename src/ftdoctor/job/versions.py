@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.closure import close
@@ -40,6 +41,7 @@ _RANK = {
     "notebook": 7,
 }
 _COMMAND = 7
+_TORCH = frozenset({"torch", "torchvision", "torchaudio", "triton"})
 _DOCUMENTS = (".md", ".mdx", ".rst", ".txt", ".qmd")
 #: What a uv environment made from a header or a project is built from.
 _UV_SCRIPT = frozenset({"pep723", "uv-with"})
@@ -123,13 +125,21 @@ def _install(
     """Run one install command on the state."""
     asks: list[Ask] = []
     by_name: dict[str, Requirement] = {}
+    doubt = ""
     offer: tuple[str, ...] | None = None
     for requirement in batch:
         if not _applies(requirement, environment):
             continue
         name = canonical(requirement.name)
         environment.taken.append(requirement)
-        command = install_of(requirement, commands)
+        command = install_of(requirement, commands) if _by_command(requirement) else None
+        if command is not None and _conditional(command):
+            doubt = "it is installed under a condition only"
+        if command is not None and command.index_unknown and name in _TORCH:
+            reason = "it comes from an index that is not known here"
+            source, place = requirement.source, requirement.place
+            state[name] = Resolved(name, None, source, True, requirement.specifier, place, reason)
+            continue
         if requirement.url:
             by_name[name] = requirement
             state[name] = _from_url(requirement, name)
@@ -162,6 +172,22 @@ def _install(
     if plan.conflict is not None:
         environment.conflicts.append(plan.conflict)
     _apply(state, plan, {ask.name: ask for ask in asks}, by_name, environment)
+    if doubt:
+        for name, before in installed.items():
+            if state[name].version != before:
+                state[name] = replace(state[name], reason=state[name].reason or doubt)
+        for name in state.keys() - installed.keys():
+            state[name] = replace(state[name], reason=state[name].reason or doubt)
+
+
+def _by_command(requirement: Requirement) -> bool:
+    return requirement.source in ("step", "notebook", "requirements", "lock", "dockerfile")
+
+
+def _conditional(command: Install) -> bool:
+    """Whether a command may be left out: it stands in an if, a case or a function."""
+    inside = command.step.inside
+    return any(part in ("if", "condition", "case", "loop") or "function" in part for part in inside)
 
 
 def _applies(requirement: Requirement, environment: Environment) -> bool:

@@ -1,4 +1,4 @@
-"""Entry point. `--version` answers before anything is imported that it does not need."""
+"""Entry point. `--version` and the hook answer before click is imported: they run all the time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ def main() -> None:
 
         print(f"ftdoctor {__version__}")
         return
+    if arguments == ["hook", "run", "pre-commit"]:
+        from ftdoctor.hook.run import nothing_staged
+
+        if nothing_staged():
+            return
     from ftdoctor.cli import run
 
     sys.exit(run(arguments))

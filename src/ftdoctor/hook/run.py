@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from typing import TYPE_CHECKING
 
 from ftdoctor.hook.git import git, names
@@ -61,19 +60,31 @@ def _known(commit: str) -> bool:
     return True
 
 
+def _jobs(tree: str, paths: list[str]) -> list[str]:
+    """Return the changed files that can hold a job, by name and then by their bytes."""
+    candidates = [path for path in paths if may_matter(path)]
+    if not candidates:
+        return []
+    from ftdoctor.job.kinds import worth_reading
+
+    found = blobs(tree, candidates)
+    return [path for path, content in found.items() if worth_reading(path, content)]
+
+
+def nothing_staged() -> bool:
+    """Whether the index changes no file that can hold a job. False on any doubt."""
+    try:
+        return not any(_jobs(tree, paths) for tree, paths in changes("pre-commit", ""))
+    except Exception:
+        return False  # the command itself will say what is wrong
+
+
 def run(kind: str, stdin: str = "") -> int:
     """Check what the hook guards; 1 blocks. What cannot be told prints a line and lets it pass."""
     os.chdir(git("rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape").rstrip("\n"))
     code = 0
     for tree, paths in changes(kind, stdin):
-        candidates = [path for path in paths if may_matter(path)]
-        if not candidates:
-            continue
-        from ftdoctor.job.kinds import worth_reading
-
-        jobs = [
-            path for path, content in blobs(tree, candidates).items() if worth_reading(path, content)
-        ]
+        jobs = _jobs(tree, paths)
         if jobs:
             code = max(code, _check(tree, jobs))
     return code
@@ -81,6 +92,7 @@ def run(kind: str, stdin: str = "") -> int:
 
 def _check(tree: str, paths: list[str]) -> int:
     """Check the given files as they are in the tree; returns 1 to block, else 0."""
+    import tempfile
     from dataclasses import replace
     from pathlib import Path
 

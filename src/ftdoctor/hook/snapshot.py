@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path, PurePosixPath
 
 from ftdoctor.hook.git import git, names
 
@@ -21,10 +20,9 @@ LARGEST = 5_000_000
 
 def may_matter(path: str) -> bool:
     """Whether a file can be part of a job, by its name."""
-    pure = PurePosixPath(path)
-    return (
-        pure.suffix.lower() in SUFFIXES or pure.name in NAMES or pure.name.startswith("Dockerfile")
-    )
+    name = path.rpartition("/")[2]
+    suffix = name[name.rfind(".") :].lower() if "." in name else ""
+    return suffix in SUFFIXES or name in NAMES or name.startswith("Dockerfile")
 
 
 def blobs(tree: str, paths: list[str]) -> dict[str, bytes]:
@@ -52,8 +50,7 @@ def blobs(tree: str, paths: list[str]) -> dict[str, bytes]:
 def companions(tree: str, changed: list[str]) -> list[str]:
     """Return the files beside the changed ones (same folder or below, at most 400): a job's script,
     its requirements, its Dockerfile."""
-    folders = {str(PurePosixPath(path).parent) for path in changed}
-    specs = sorted("." if folder == "." else folder for folder in folders)
+    specs = sorted({path.rpartition("/")[0] or "." for path in changed})
     if tree:
         listed = names(git("ls-tree", "-r", "-z", "--name-only", tree, "--", *specs))
     else:
@@ -64,8 +61,10 @@ def companions(tree: str, changed: list[str]) -> list[str]:
 def write(tree: str, changed: list[str], folder: str) -> None:
     """Write the changed files and their companions, as they are in the tree, below a folder."""
     for path, content in blobs(tree, sorted({*companions(tree, changed), *changed})).items():
-        target = Path(folder, *PurePosixPath(path).parts)
-        if os.pardir in PurePosixPath(path).parts:
+        parts = path.split("/")
+        if os.pardir in parts:
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        target = os.path.join(folder, *parts)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "wb") as file:
+            file.write(content)

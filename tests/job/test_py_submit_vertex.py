@@ -247,3 +247,23 @@ def test_code_that_submits_nothing_gives_nothing() -> None:
         )
         == []
     )
+
+
+def test_a_line_that_is_no_python_costs_only_itself() -> None:
+    found = job(INIT + "n = int(3):04d\n" + SPEC + "aiplatform.CustomJob('d', specs)\nprint 'x'\n")
+    assert found.pools[0].machine_type is not None
+    assert found.scripts[-1].broken.startswith("line 4")
+    half = INIT + "aiplatform.CustomJob('d', [], labels={'a': 'b'}\nx = 1\n"
+    assert jobs(half) is not None
+
+
+def test_a_command_put_together_from_lines_keeps_their_places() -> None:
+    code = (
+        "from huggingface_hub import run_job\nimport sys\nREPO = sys.stdin.readline()\nCMD = '\\n'.join([\n"
+        "    'set -e',\n    f'git clone {REPO} /w',\n    'pip install ' + 'trl==1.0.0',\n])\n"
+        "run_job(image='python:3.12', command=['bash', '-c', CMD], flavor='l4x1')\n"
+    )
+    found = job(code)
+    assert [step.place.line for step in found.steps] == [5, 6, 7]
+    assert [(r.name, r.specifier) for r in found.requirements] == [("trl", "==1.0.0")]
+    assert found.steps[0].argv[0].value == "set"

@@ -68,10 +68,12 @@ def _column(source: Source, line: int, byte_offset: int) -> int:
 class Abstract:
     """Anything that an expression can be."""
 
-    __slots__ = ("at",)
+    __slots__ = ("at", "parts")
 
     def __init__(self, at: At | None = None):
         self.at = at
+        #: Of a text that was put together: its parts, each with where it was written.
+        self.parts: tuple[tuple[str, At | None], ...] = ()
 
 
 class Const(Abstract):

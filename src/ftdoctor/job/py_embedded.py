@@ -30,6 +30,10 @@ def text_source(value: Abstract | None, context: str, shell: bool = False) -> So
     else:
         return None
     at = value.at
+    if value.parts and "\n" in text:
+        spread = _spread(value.parts, text, context, shell)
+        if spread is not None:
+            return spread
     if at is None or at.source is None or at.node is None:
         place = at.place if at is not None else None
         if place is None:
@@ -37,6 +41,41 @@ def text_source(value: Abstract | None, context: str, shell: bool = False) -> So
         return Source(place.path, text, ((place.line, place.column),), context, exact=False)
     lines, exact = _lines(at, text)
     return at.source.fragment(text, lines, context, exact)
+
+
+def _spread(
+    parts: tuple[tuple[str, At | None], ...], text: str, context: str, shell: bool
+) -> Source | None:
+    """Return a text that was put together from literals: each line points at its own literal."""
+    first = next((at for _, at in parts if at is not None and at.source is not None), None)
+    if first is None or first.source is None:
+        return None
+    path = first.source.path
+    spots: list[tuple[int, int]] = []
+    last = (1, 1)
+    fresh = True
+    joined = ""
+    for piece, at in parts:
+        shown = render(piece, shell)
+        joined += shown
+        inner: Source | None = None
+        if at is not None and at.source is not None and at.source.path == path:
+            literal = Const(piece, at)
+            inner = text_source(literal, "", shell)
+        lines = inner.lines if inner is not None and inner.path == path else ()
+        for index, row in enumerate(shown.split("\n")):
+            if index:
+                fresh = True
+            if lines:
+                last = lines[min(index, len(lines) - 1)]
+            if fresh and (row or index < shown.count("\n")):
+                spots.append(last)
+                fresh = False
+    if joined != text:
+        return None
+    spots += [last] * (text.count("\n") + 1 - len(spots))
+    whole = first.source.whole or first.source.text
+    return Source(path, text, tuple(spots), context, exact=False, whole=whole)
 
 
 def _lines(at: At, text: str) -> tuple[tuple[tuple[int, int], ...], bool]:

@@ -150,6 +150,8 @@ def binary(run: Run, op: ast.operator, left: Abstract, right: Abstract, node: as
         return py_text.joined_path([left, right], at)
     if isinstance(op, ast.Mod) and isinstance(left, Const) and isinstance(left.value, str):
         return py_text.percent(left, right, at)
+    if isinstance(op, ast.Add) and py_text.is_text(left) and py_text.is_text(right):
+        return py_text.concatenated([left, right], at)
     if isinstance(left, Const) and isinstance(right, Const):
         return _arithmetic(op, left.value, right.value, at)
     if isinstance(op, ast.Add) and (py_text.is_text(left) or py_text.is_text(right)):

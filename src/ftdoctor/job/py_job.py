@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Job, Script, Unread, WorkerPool
 from ftdoctor.job.pep723 import read_header
-from ftdoctor.job.py_training import read_training, syntax_problem, trains
+from ftdoctor.job.py_training import read_training, trains
 from ftdoctor.job.value import Value, known
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def script_job(source: Source, env: ReadEnv) -> list[Job]:
     """
     header = read_header(source)
     script = Script(source, "training")
-    problem = syntax_problem(source.text) if script.tree is None else ""
     trainings = read_training(script, env)
+    problem = script.broken
     if not any(trains(item) for item in trainings) and not _is_job(header, script):
         return []
     place = trainings[0].trainer.place if trainings and trainings[0].trainer else None

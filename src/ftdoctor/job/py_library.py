@@ -167,6 +167,20 @@ def _shlex_split(run: Run, given: Arguments, at: At) -> Abstract | None:
         return Unk("its quotes do not match", at)
 
 
+def _shlex_quote(run: Run, given: Arguments, at: At) -> Abstract | None:
+    import shlex
+
+    known = text_of(given.args[0]) if given.args else None
+    if known is not None:
+        return Const(shlex.quote(known), given.args[0].at)
+    return given.args[0] if given.args else None
+
+
+def _import(run: Run, given: Arguments, at: At) -> Abstract | None:
+    name = text_of(given.args[0]) if given.args else None
+    return Ref(name, at) if name is not None else None
+
+
 def _shlex_join(run: Run, given: Arguments, at: At) -> Abstract | None:
     value = given.args[0] if given.args else None
     if isinstance(value, Seq) and not value.now.open:
@@ -190,6 +204,8 @@ _TYPED = unknown_because("it is typed in when the code runs")
 _TIME = unknown_because("it is the time of the run")
 FUNCTIONS: dict[str, Callable[[Run, Arguments, At], Abstract | None]] = {
     **BUILTINS,
+    "__import__": _import,
+    "importlib.import_module": _import,
     "open": _open,
     "io.open": _open,
     "getpass.getpass": _TYPED,
@@ -222,6 +238,7 @@ FUNCTIONS: dict[str, Callable[[Run, Arguments, At], Abstract | None]] = {
     "copy.deepcopy": _copied,
     "copy.copy": _copied,
     "typing.cast": lambda run, given, at: given.arg("val", 1),
+    "shlex.quote": _shlex_quote,
     "shlex.split": _shlex_split,
     "shlex.join": _shlex_join,
     "time.time": _TIME,

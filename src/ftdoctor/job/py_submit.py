@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Script
 from ftdoctor.job.py_training import note_facts
-from ftdoctor.job.py_values import follow, parse
+from ftdoctor.job.py_values import follow, parse_most
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job
@@ -21,14 +21,14 @@ def read(source: Source, env: ReadEnv, argv: list[Value[str]] | None = None) -> 
 
     `argv` is the command line of the file where it is known. Raises nothing.
     """
-    tree = parse(source.text)
+    tree, problem = parse_most(source.text)
     if tree is None:
         return []
     run = follow(source, tree, env, argv)
-    return jobs_of(run, source, env)
+    return jobs_of(run, source, env, problem)
 
 
-def jobs_of(run: Run, source: Source, env: ReadEnv) -> list[Job]:
+def jobs_of(run: Run, source: Source, env: ReadEnv, broken: str = "") -> list[Job]:
     """Return the jobs that a followed file submits."""
     from ftdoctor.job.py_commands import command_jobs
     from ftdoctor.job.py_hf import hf_jobs
@@ -37,7 +37,7 @@ def jobs_of(run: Run, source: Source, env: ReadEnv) -> list[Job]:
     jobs = [*vertex_jobs(run, source, env), *hf_jobs(run, source, env)]
     jobs += command_jobs(run, source, env)
     if jobs:
-        script = Script(source, "submit")
+        script = Script(source, "submit", broken=broken)
         note_facts(run, script)
         for job in jobs:
             job.scripts.append(script)

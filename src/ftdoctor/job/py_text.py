@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _PATHS = ("pathlib.Path", "pathlib.PurePath", "pathlib.PurePosixPath", "pathlib.PosixPath", "Path")
 _MAX_TEXT = 200_000
+_MAX_PARTS = 2_000
 #: Around the unknown parts of a template; private-use characters, which no job has.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 
@@ -122,15 +123,30 @@ def concatenated(parts: list[Abstract], at: At | None) -> Abstract:
     text = "".join(template(part) for part in parts)
     if len(text) > _MAX_TEXT:
         return Unk("it is very long", at)
+    spread = _parts(parts)
     if unknown is None:
-        return Const(text, at)
+        made = Const(text, at)
+        made.parts = spread
+        return made
     if sum(isinstance(part, Unk) for part in parts) == len(parts) == 1:
         return unknown
     defaults = [part.default if isinstance(part, Unk) else part for part in parts]
     default: Abstract | None = None
     if all(isinstance(part, Const) for part in defaults):
         default = Const("".join(str(p.value) for p in defaults if isinstance(p, Const)), at)
-    return Unk(reason_of(unknown), at, default=default, template=text)
+    partly = Unk(reason_of(unknown), at, default=default, template=text)
+    partly.parts = spread
+    return partly
+
+
+def _parts(parts: list[Abstract]) -> tuple[tuple[str, At | None], ...]:
+    found: list[tuple[str, At | None]] = []
+    for part in parts:
+        if part.parts:
+            found += part.parts
+        elif len(found) < _MAX_PARTS:
+            found.append((template(part), part.at))
+    return tuple(found) if len(found) > 1 else ()
 
 
 def formatted(value: Abstract, spec: Abstract, conversion: int) -> Abstract:

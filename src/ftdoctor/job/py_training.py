@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job import py_model
@@ -10,7 +9,7 @@ from ftdoctor.job.model import Training
 from ftdoctor.job.py_abstract import Abstract, Const, Map, Obj, Unk
 from ftdoctor.job.py_ops import reason_of
 from ftdoctor.job.py_traces import collect
-from ftdoctor.job.py_values import flag, follow, place_of, text, value
+from ftdoctor.job.py_values import flag, follow, parse_most, place_of, text, value
 from ftdoctor.job.value import Value, known, unknown
 
 if TYPE_CHECKING:
@@ -74,26 +73,13 @@ def read_training(
     """
     tree = script.tree
     if tree is None:
-        script.broken = script.broken or syntax_problem(script.source.text)
-        return []
+        tree, problem = parse_most(script.source.text)
+        script.broken = script.broken or problem
+        if tree is None:
+            return []
     argv = script.args if script.launched or script.args else None
     run = follow(script.source, tree, env, argv, environment, "the job")
     return trainings_of(run, script)
-
-
-def syntax_problem(text: str) -> str:
-    """Return in words why a text is not Python, "" when it is."""
-    import warnings
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
-    except SyntaxError as error:
-        return f"line {error.lineno}: {error.msg}"
-    except (ValueError, RecursionError, MemoryError):
-        return "it is nested too deeply, or holds characters that no Python file holds"
-    return ""
 
 
 def trainings_of(run: Run, script: Script, written_as: str = "script") -> list[Training]:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ftdoctor.job.source import Place, Source
 
 
+#: So many lines of a broken file are left out at most.
+_MOST_BROKEN = 30
+
+
 def parse(text: str) -> ast.Module | None:
     """Return the syntax tree of Python text, or None when it is not Python that we can read."""
     try:
@@ -32,6 +36,43 @@ def parse(text: str) -> ast.Module | None:
             return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def parse_most(text: str) -> tuple[ast.Module | None, str]:
+    """Return (tree, "") of Python text; of a broken one (tree of the lines that are left, why).
+
+    A line that is no Python is left out, as are the lines that then make no sense; columns and line
+    numbers of the others stay. None when too much is broken.
+    """
+    tree = parse(text)
+    if tree is not None:
+        return tree, ""
+    lines = text.split("\n")
+    problem = ""
+    for _ in range(_MOST_BROKEN):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return ast.parse("\n".join(lines)), problem
+        except SyntaxError as error:
+            number = error.lineno or 0
+            problem = problem or f"line {number}: {error.msg}"
+            if not 0 < number <= len(lines):
+                return None, problem
+            row = lines[number - 1]
+            blank = row[: len(row) - len(row.lstrip())] + "pass"
+            if row == blank or not row.strip():
+                # The line before is what does not end well.
+                earlier = [i for i in range(number - 1) if lines[i].strip() not in ("", "pass")]
+                if not earlier:
+                    return None, problem
+                number = earlier[-1] + 1
+                row = lines[number - 1]
+                blank = row[: len(row) - len(row.lstrip())] + "pass"
+            lines[number - 1] = "" if error.msg.startswith("unexpected indent") else blank
+        except (ValueError, RecursionError, MemoryError):
+            return None, problem or "it is nested too deeply, or holds odd characters"
+    return None, problem
 
 
 def follow(

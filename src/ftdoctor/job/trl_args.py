@@ -72,9 +72,13 @@ def read_trl(argv: list[Value[str]], place: Place | None, env: ReadEnv | None) -
         training.notes.append(f"trl {method} is no training command")
         words = words[1:]
     named, rest = options([from_value(word) for word in words], trl_names.LAUNCH_FLAGS)
+    before = ""
     for word in words:
-        if word.unknown and not word.raw.startswith("--"):
+        # An unknown word behind an option is its value; elsewhere it may be any number of options.
+        is_value = before.startswith("--") and "=" not in before and '"$@"' not in word.raw
+        if word.unknown and not word.raw.startswith("--") and not is_value:
             training.open = training.open or word.unknown
+        before = get(word) or ""
     if rest and not training.open:
         training.notes.append(
             "words that belong to no option: "

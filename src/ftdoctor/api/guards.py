@@ -89,7 +89,7 @@ class Guards:
             if isinstance(part, ast.Attribute) and part.attr in _PROBES:
                 return True
             if isinstance(part, ast.Name):
-                if part.id in _PROBES or "version" in part.id.lower():
+                if part.id in _PROBES or _speaks_of_version(part.id.lower()):
                     return True
                 if depth < 5 and self._name_probes(part.id, scope, depth):
                     return True
@@ -253,6 +253,14 @@ class Guards:
                 if isinstance(ancestor, ast.With) and "suppress" in ast.unparse(ancestor.items[0]):
                     return "a suppress() block catches the failure"
         return ""
+
+
+def _speaks_of_version(name: str) -> bool:
+    """A flag such as TRL_VERSION, is_transformers_ge_v5 or HAS_NEW_TRL, set elsewhere."""
+    if "version" in name:
+        return True
+    flag = name.startswith(("is_", "_is_", "has_", "have_", "supports_", "new_", "old_"))
+    return flag and any(p in name for p in PACKAGES) and not name.endswith("_available")
 
 
 def handler_names(handler: ast.ExceptHandler) -> set[str]:

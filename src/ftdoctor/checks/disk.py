@@ -67,7 +67,8 @@ def host_ram(context: Context, **_: object) -> Iterator[Hit]:
         if need > ram:
             values = {"model": get(training.model), "need": f"{need:.0f}", "ram": f"{ram:.0f}"}
             place = training.model.place if training.model else None
-            yield Hit(place or job.place, values, values)
+            summary = "{model} takes {need} GB while it loads, and the machine has {ram} GB of RAM."
+            yield Hit(place or job.place, values, values, severity="warning", summary=summary)
             return
 
 
@@ -102,7 +103,8 @@ def boot_disk(context: Context, **_: object) -> Iterator[Hit]:
             "size": size,
             "right": right,
         }
-        yield Hit(place or pool.place, values, values, severity=severity)
+        summary = "{model} has {need} GB of weights, and the boot disk {size} GB; give it {right}."
+        yield Hit(place or pool.place, values, values, severity=severity, summary=summary)
         return
 
 

@@ -170,10 +170,15 @@ def _python(blocks: list[Fence], source: Source, env: ReadEnv) -> list[Job]:
             jobs.extend(py_job.script_job(fence.source, env))
         elif "hf_jobs(" in text or "run_uv_job(" in text or "run_job(" in text:
             jobs.extend(py_submit.read(fence.source, env))
-        elif _parses(text):
+        elif _PYTHON_SUBMITS.search(text) or _parses(text):
             program.append(fence)
     if any(_PYTHON_SUBMITS.search(fence.source.text) for fence in program):
-        jobs.extend(py_submit.read(_joined(program, source), env))
+        found = py_submit.read(_joined(program, source), env)
+        for job in found:
+            # Lines of prose among indented code are no fault of a script.
+            for script in job.scripts:
+                script.broken = "" if script.role == "submit" else script.broken
+        jobs.extend(found)
     return jobs
 
 

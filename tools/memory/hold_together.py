@@ -57,6 +57,14 @@ OWN: dict[str, dict[str, Any]] = {
     "mistral": {**SMALL, "sliding_window": None},
     "phi3": {**SMALL, "sliding_window": None, "num_key_value_heads": 8},
     "phi": {**SMALL, "num_key_value_heads": 8},
+    "mixtral": {**SMALL, "num_local_experts": 8, "num_experts_per_tok": 2, "sliding_window": None},
+    "qwen3_moe": {
+        **SMALL,
+        "num_experts": 8,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 704,
+    },
+    "gpt_oss": {**SMALL, "num_local_experts": 8, "num_experts_per_tok": 2, "sliding_window": 128},
     "gpt_neox": {
         "hidden_size": 512,
         "intermediate_size": 2048,

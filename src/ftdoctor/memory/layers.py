@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftdoctor.memory import ops
+from ftdoctor.memory.ops import Weight
 from ftdoctor.memory.tape import Buf, Tape, Var
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ftdoctor.memory.families import Family
-    from ftdoctor.memory.ops import Weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,11 @@ class Layer:
     #: A mask of [rows, 1, seq, seq] reaches the kernel.
     mask: bool
     attention_half: int = 0
+    #: Mixture of experts: number, how many a token goes to, their width; 0 for none.
+    experts: int = 0
+    active: int = 0
+    expert_ffn: int = 0
+    expert_item: int = 2
 
     @property
     def tokens(self) -> int:
@@ -108,7 +113,36 @@ class Layer:
         kind = "llama" if self.family.norm == "llama" else "gemma"
         return norm(t, x, self.head_dim, kind, self.norm_trains, self.norm_item, self.half)
 
+    def _moe(self, t: Tape, x: Var) -> Var:
+        """Experts as grouped products (transformers integrations/moe.py, `grouped_mm`)."""
+        item = self.half or x.item
+        rows = self.tokens * self.active
+        n, own = rows * self.hidden, x.n
+        gathered = Var(t.new(n, item), n, item)
+        t.record(gathered, (x.node,), lambda g: (t.new(own, item),))
+        first = self._experts_weight(self.hidden, 2 * self.expert_ffn)
+        both = ops.product(t, gathered, first, self.half)
+        del gathered
+        gate, up = split(t, both, (self.expert_ffn, self.expert_ffn))
+        inner = ops.mul(t, ops.activation(t, gate), up)
+        del gate, up
+        out = ops.product(t, inner, self._experts_weight(self.expert_ffn, self.hidden), self.half)
+        del both, inner
+        # Times the router's weights, which want a gradient: the product is saved.
+        weighted = Var(t.new(n, item), n, item)
+        t.record(weighted, (out.node,), lambda g: (t.new(n, item),), out.buf)
+        del out
+        total = Var(t.new(own, item), own, item)
+        return t.record(total, (weighted.node,), lambda g: (t.new(n, item),))
+
+    def _experts_weight(self, n_in: int, n_out: int) -> Weight:
+        return Weight(
+            n_in, n_out, self.expert_item, trainable=self.norm_trains, copies=self.experts
+        )
+
     def _mlp(self, t: Tape, x: Var) -> Var:
+        if self.experts:
+            return self._moe(t, x)
         names = self.family.mlp_names
         if not self.family.gated:
             inner = self._linear(t, x, names[0])

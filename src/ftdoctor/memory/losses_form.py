@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftdoctor.memory import layers, ops
+from ftdoctor.memory import layers, ops, static
 from ftdoctor.memory.ops import Weight
 from ftdoctor.memory.settings import DTYPE_BYTES
 from ftdoctor.memory.tape import Meter, Node, Param, Tape, Var
@@ -39,7 +39,7 @@ def run(s: TrainingSettings, family: Family, half: int, item: int) -> Meter:
     head = Weight(
         s.shape.hidden,
         s.shape.vocab,
-        DTYPE_BYTES[s.adapter_dtype] if "lm_head" in s.modules_to_save else weight_item,
+        static.saved_item(s) if "lm_head" in s.modules_to_save else weight_item,
         trainable=head_trains,
     )
     if s.loss == "nll":

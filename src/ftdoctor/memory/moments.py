@@ -76,6 +76,7 @@ class Moments:
         if s.method != "full" or not total:
             return total
         later = sum(w.n_in * w.n_out for w in layer.weights.values())
+        later += s.shape.counts.get("experts", 0) // max(1, s.shape.layers)
         if not s.shape.tied:
             later += s.shape.counts.get("embedding_text", 0)
         later = int(sharding.gradients(later * DTYPE_BYTES[s.dtype], s))
@@ -152,6 +153,10 @@ class Moments:
             attention=attention,
             mask=mask and attention != "flash",
             attention_half=2 if (self.half or attention == "flash") else 0,
+            experts=shape.experts if shape.counts.get("experts") else 0,
+            active=shape.active_experts,
+            expert_ffn=shape.expert_ffn or shape.ffn,
+            expert_item=item,
         )
 
     def _sdpa(self, mask: bool) -> str:
@@ -254,7 +259,14 @@ def backward_of(layer: Layer, item: int, *, checkpoint: bool) -> tuple[Tape, int
     grad = t.new(n, item)
     if not checkpoint:
         t.meter.tag = "saved_activations"
+    # A packed last projection without adapter saves nothing, so its gradient is there already when
+    # the first saved tensor is asked for and the layer is run again.
+    last = layer.weights[layer.family.mlp_names[-1]]
+    ahead = None
+    if checkpoint and last.packed and not last.rank and layer.family.block == "pre":
+        ahead = t.new(layer.tokens * last.n_in, item)
     out = layer.run(t, x)
+    del ahead
     own = x.buf.nbytes if checkpoint else t.meter.live - grad.nbytes - x.buf.nbytes
     t.meter.tag = "temporaries"
     if not checkpoint:

@@ -88,6 +88,8 @@ class Weight:
     adapter_item: int = 4
     dropout: bool = False
     dora: bool = False
+    #: How many such matrices lie in one parameter (experts).
+    copies: int = 1
 
 
 def product(t: Tape, x: Var, w: Weight, half: int, param: Param | None = None) -> Var:
@@ -95,7 +97,7 @@ def product(t: Tape, x: Var, w: Weight, half: int, param: Param | None = None) -
     rows = x.n / w.n_in
     item = half or w.item
     x = cast(t, x, item) if half else x
-    size = w.n_in * w.n_out
+    size = w.n_in * w.n_out * w.copies
     wide: Buf | None = None
     if half and w.item != half:
         wide = t.new(size, half, "weight_casts")
@@ -150,19 +152,54 @@ def linear(t: Tape, x: Var, w: Weight, half: int, compute: int = 2) -> Var:
     y = cast(t, x, w.adapter_item) if not (w.packed and half) else x
     if w.dropout:
         y = drop(t, y)
+    held = dora_weights(t, w) if w.dora else ()
     a = product(t, y, Weight(w.n_in, w.rank, w.adapter_item, trainable=True), half)
     b = product(t, a, Weight(w.rank, w.n_out, w.adapter_item, trainable=True), half)
     del a
-    if w.packed:
-        b = scale(t, b)
-        b = b if half else cast(t, b, kind)
-        result = add(t, result, b)
-    else:
-        b = scale(t, b)
-        result = cast(t, add(t, result, b), kind)
     if w.dora:
-        result = dora(t, result, x, w)
-    return result
+        magnitude = Param()
+        scaled = scale_rows(t, result, magnitude)
+        b = scale(t, scale_rows(t, b, magnitude))
+        extra = add(t, scaled, b)
+        del scaled, held
+        result = cast(t, add(t, result, extra), kind)
+        return result
+    b = scale(t, b)
+    if w.packed:
+        b = b if half else cast(t, b, kind)
+        return add(t, result, b)
+    return cast(t, add(t, result, b), kind)
+
+
+def dora_weights(t: Tape, w: Weight) -> tuple[Buf, Buf]:
+    """The weight and its change written out, for DoRA's norm (peft tuners/lora/dora.py)."""
+    size = w.n_in * w.n_out
+    identity = t.new(w.n_in * w.n_in, w.adapter_item, "dequantised_weights")
+    change = t.new(size, w.adapter_item, "dequantised_weights")
+    del identity
+    whole = t.new(size, w.adapter_item, "dequantised_weights")
+    scaled = t.new(size, w.adapter_item, "dequantised_weights")
+    total = t.new(size, w.adapter_item, "dequantised_weights")
+    del scaled, total
+    return change, whole
+
+
+def scale_rows(t: Tape, x: Var, param: Param) -> Var:
+    """x times a trained float32 vector along the last dimension."""
+    n, source = x.n, x.item
+    item = max(4, source)
+    want = x.node is not None
+
+    def back(g: Buf) -> Sequence[Buf | None]:
+        gx = t.new(n, item) if want else None
+        if gx is not None and source != item:
+            gx = t.new(n, source)
+        whole = t.new(n, item)
+        gw = t.new(1, 4)
+        del whole
+        return (gx, gw)
+
+    return t.record(Var(t.new(n, item), n, item), (x.node, param), back, x.buf)
 
 
 def drop(t: Tape, x: Var) -> Var:
@@ -172,15 +209,6 @@ def drop(t: Tape, x: Var) -> Var:
 
     out = Var(t.new(n, item), n, item)
     return t.record(out, (x.node,), lambda g: (t.new(n, item),), mask)
-
-
-def dora(t: Tape, result: Var, x: Var, w: Weight) -> Var:
-    """DoRA's magnitude: the whole weight is formed once more (tuners/lora/dora.py)."""
-    size = w.n_in * w.n_out
-    whole = t.new(size, w.adapter_item, "dequantised_weights")
-    another = t.new(size, w.adapter_item, "dequantised_weights")
-    del whole, another
-    return mul(t, result, Var(t.new(result.n, result.item), result.n, result.item, Param()))
 
 
 def rms_norm(t: Tape, x: Var, width: int, kind: str, trainable: bool, item_w: int) -> Var:

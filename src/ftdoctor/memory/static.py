@@ -86,8 +86,21 @@ def trained(settings: TrainingSettings) -> list[Trained]:
     groups = [Trained(params, tensors, item, "adapters")] if layers else []
     for name in settings.modules_to_save:
         if name in {"lm_head", "embed_tokens", "embed_out", "wte"}:
-            groups.append(Trained(shape.head_params, 1, item, "saved_modules", shape.head_params))
+            groups.append(
+                Trained(
+                    shape.head_params, 1, saved_item(settings), "saved_modules", shape.head_params
+                )
+            )
     return groups
+
+
+def saved_item(settings: TrainingSettings) -> int:
+    """Bytes of an element of `modules_to_save`: PEFT copies the module in the dtype it has."""
+    if settings.kbit_prepare:
+        return 4
+    if settings.method == "qlora" and settings.adapter_dtype == "bfloat16":
+        return 2
+    return DTYPE_BYTES[settings.dtype]
 
 
 def optimizer_bytes(settings: TrainingSettings) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,8 @@ from ftdoctor.memory.simulate import attention, quantized
 from ftdoctor.memory.simulate.counting import BUILT_LIKE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ftdoctor.memory.settings import TrainingSettings
 
 #: Types whose attention is a class of its own and takes no registered function.
@@ -98,7 +101,7 @@ def with_adapters(
         )
         if settings.method == "qlora":
             peft_config._register_custom_module({quantized.PackedLinear: quantized.packed_lora()})
-    with torch.device("meta"):
+    with torch.device("meta"), unpacked_for_dora():
         wrapped = get_peft_model(model, peft_config)
     if settings.adapter_dtype != "float32":
         kind = DTYPES[settings.adapter_dtype]
@@ -106,6 +109,25 @@ def with_adapters(
             if param.requires_grad:
                 param.data = param.data.to(kind)
     return wrapped
+
+
+@contextlib.contextmanager
+def unpacked_for_dora() -> Iterator[None]:
+    """Let PEFT read a packed layer's weight unpacked, as it does for bitsandbytes' own."""
+    from unittest.mock import patch
+
+    import peft.tuners.lora.dora as module
+
+    real = module.dequantize_module_weight
+
+    def unpacked(layer: nn.Module) -> torch.Tensor:
+        if isinstance(layer, quantized.PackedLinear):
+            shape = (layer.out_features, layer.in_features)
+            return torch.empty(shape, dtype=layer.compute, device=layer.weight.device)
+        return real(layer)  # type: ignore[no-any-return]
+
+    with patch.object(module, "dequantize_module_weight", unpacked):
+        yield
 
 
 def materialise(model: nn.Module, fake: Any) -> dict[int, str]:

@@ -29,6 +29,22 @@ class Compact(torch.autograd.Function):  # type: ignore[misc]
         return grad.new_zeros(ctx.shape)
 
 
+class Dropout(torch.autograd.Function):  # type: ignore[misc]
+    """Dropout as CUDA does it: the result and a mask of one byte."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        """Allocate what the forward pass does."""
+        ctx.save_for_backward(x.new_empty(x.shape, dtype=torch.bool))
+        return torch.empty_like(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        """Allocate what the backward pass does."""
+        _ = ctx.saved_tensors
+        return torch.empty_like(grad)
+
+
 class FusedHead(torch.autograd.Function):  # type: ignore[misc]
     """Log-probabilities by tiles of [4096 tokens, 32768 words]; gradients accumulate in float32."""
 

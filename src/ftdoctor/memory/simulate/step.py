@@ -59,6 +59,13 @@ def _as_on_cuda(settings: TrainingSettings) -> Iterator[None]:
             return plain(x.float(), *wide, **wide_kw)
 
         stack.enter_context(patch("torch.nn.functional.layer_norm", layer_norm))
+
+        def dropout(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+            # CUDA keeps a mask of one byte (native_dropout); the CPU one of the input's dtype.
+            return losses.Dropout.apply(x) if training and 0 < p < 1 else x
+
+        stack.enter_context(patch("torch.nn.functional.dropout", dropout))
+        stack.enter_context(build.unpacked_for_dora())
         masks = "transformers.masking_utils"
         skip = not settings.padding_mask
 

@@ -191,15 +191,12 @@ def _system_edit(step: Step) -> dict[str, Edit]:
 def old_cli(context: Context) -> Iterator[Hit]:
     """`huggingface-cli`, which huggingface_hub 1.0 and later no longer provide."""
     job = context.job
-    hub = version(job, "huggingface-hub")
-    resolved = job.packages.get("huggingface-hub")
-    if not hub or not at_least(hub, "1.0") or resolved is None or resolved.reason:
+    hub = _hub_of_today(job)
+    if not hub:
         return
     for step, words in job_steps(job):
         if posixpath.basename(words[0]) != "huggingface-cli":
             continue
-        if job.form == "notebook" and resolved.source.startswith("required by"):
-            return
         verb = " ".join(words[1:2])
         new = {"login": "hf auth login", "whoami": "hf auth whoami"}.get(verb, f"hf {verb}".strip())
         yield Hit(
@@ -208,6 +205,24 @@ def old_cli(context: Context) -> Iterator[Hit]:
             {"hub_from": shown(job, "huggingface-hub")},
             edits=_cli_edit(step, verb),
         )
+
+
+def _hub_of_today(job: Job) -> str:
+    """Return the version of huggingface_hub when it is known to be 1.0 or later, else ""."""
+    hub = version(job, "huggingface-hub")
+    resolved = job.packages.get("huggingface-hub")
+    if resolved is None:
+        return ""
+    if hub:
+        local = job.environment is not None and job.environment.kind in ("local", "unknown")
+        guessed = resolved.reason or (local and resolved.source.startswith("required by"))
+        return hub if at_least(hub, "1.0") and not guessed else ""
+    # transformers 5 requires huggingface_hub 1.3 or later.
+    transformers = job.packages.get("transformers")
+    if transformers is None or not transformers.version or transformers.reason:
+        return ""
+    in_image = resolved.source == "image" and transformers.source == "image"
+    return "1.x" if in_image and at_least(transformers.version, "5.0") else ""
 
 
 def _cli_edit(step: Step, verb: str) -> dict[str, Edit]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Vertex accelerators that the GPU table does not hold.
 _CAPABILITY = {"NVIDIA_TESLA_P4": "6.1"}
+#: `gpuType` in the metadata of a Colab notebook -> key of table `gpus`.
+_COLAB = {"T4": "T4", "L4": "L4", "V100": "V100-16", "A100": "A100-40"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,25 @@ def hardware(job: Job) -> Hardware:
     if job.platform == "vertex":
         return _machine(job)
     if job.platform == "colab":
-        return Hardware(source="a Colab notebook does not say which GPU it gets")
+        return _colab(job)
     return Hardware(source="the job does not say on what it runs")
+
+
+def _colab(job: Job) -> Hardware:
+    named = _COLAB.get(str(job.extra.get("colab_gpu", "")), "")
+    if not named:
+        return Hardware(source="the notebook does not say which GPU it gets")
+    capability, memory = _facts(named)
+    return Hardware(
+        gpu=named,
+        name=str(job.extra["colab_gpu"]),
+        count=1,
+        memory_gib=memory,
+        capability=capability,
+        cpu_only=False,
+        place=job.place,
+        source="the notebook's metadata",
+    )
 
 
 def _flavor(job: Job) -> Hardware:

@@ -100,7 +100,7 @@ class _Search:
             for release in candidates(name, self.python):
                 if all(matches(release.version, want.specifier) for want in wants):
                     found.append(release.version)
-            if not pin and not found and self.too_old_for_tables(name, wants):
+            if not pin and not found and self.outside_tables(name, wants):
                 found.append(None)
             if pin and not found and all(matches(pin, want.specifier) for want in wants):
                 # A yanked, older or pre-release version that the tables do not offer freely.
@@ -114,15 +114,20 @@ class _Search:
                 unique.append(version)
         return unique
 
-    def too_old_for_tables(self, name: str, wants: list[_Want]) -> bool:
-        """Whether an old Python may still find a release that is older than the tables."""
+    def outside_tables(self, name: str, wants: list[_Want]) -> bool:
+        """Whether a release that the tables do not hold may fit: older, or of after their day."""
         rows = releases(name)
-        if not self.python or matches(self.python, rows[0].python):
-            return False
-        floor = rows[0].version
+        oldest, newest = rows[0].version, rows[-1].version
         clauses = [c.strip() for want in wants for c in want.specifier.split(",") if c.strip()]
-        bounds = [c.lstrip("~>=").strip() for c in clauses if c[:2] in (">=", "~=") or c[0] == ">"]
-        return all(matches(bound, f"<{floor}") for bound in bounds)
+        lower = [c.lstrip("~>=").strip() for c in clauses if c[:2] in (">=", "~=") or c[0] == ">"]
+        upper = [c.lstrip("~<=").rstrip(".*") for c in clauses if c[0] in "<~" or c.endswith(".*")]
+        if any(matches(bound, f">{newest}") for bound in lower):
+            return True
+        reaches_down = all(matches(bound, f"<{oldest}") for bound in lower)
+        if reaches_down and any(matches(bound, f"<={oldest}") for bound in upper):
+            return True
+        # An old Python: what still installs there may be older than the tables.
+        return reaches_down and bool(self.python) and not matches(self.python, rows[0].python)
 
     def unlisted(self, name: str, pin: str) -> bool:
         """Whether a pin may exist though the tables lack it: older or newer than all they hold."""

@@ -297,6 +297,7 @@ def _unread(job: Job, environment: Environment, commands: list[Install]) -> list
             found.append("the document may show another version of the script")
         return found
     reasons = unread_installs(job, commands)
+    reasons += _package_reasons(job)
     if environment.kind == "uv-project" and not any(
         r.source in _UV_PROJECT for r in job.requirements
     ):
@@ -312,6 +313,16 @@ def _unread(job: Job, environment: Environment, commands: list[Install]) -> list
         reasons.append("the image is not known")
     reasons += [f"{r.name} is installed from an address" for r in environment.taken if r.url]
     return reasons
+
+
+def _package_reasons(job: Job) -> list[str]:
+    """Return why a Python package that Vertex AI installs may bring requirements of its own."""
+    pool = job.pool
+    if pool is None or not (pool.package_uris or pool.python_module):
+        return []
+    if any(r.source in ("setup.py", "pyproject", "requirements") for r in job.requirements):
+        return []
+    return ["what the training package requires was not found"]
 
 
 def _torch_indexes(job: Job) -> dict[str, str]:

@@ -12,7 +12,7 @@ from ftdoctor.rulebook.model import SEVERITIES
 KEYS = ("select", "ignore", "fail-on", "rules", "with", "offline", "require-smoke")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Config:
     """What the project asks for. `ignore` maps a code, name or prefix to the reason given."""
 

@@ -106,6 +106,8 @@ def inspect(
     from ftdoctor.job.versions import resolve_job
 
     rules = [r for r in book.with_before() if chosen(r, config.select, config.ignore)]
+    if gather is None:  # nothing was asked: rules on answers have nothing to look at
+        rules = [r for r in rules if r.before and not r.before.check.startswith("live_")]
     own = [r for r in rules if r.code.startswith(SELF_AREA)]
     rules = [r for r in rules if not r.code.startswith(SELF_AREA)]
     inspection = Inspection(rules=[*rules, *own], fail_on=config.fail_on)

@@ -2,135 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from ftdoctor.memory import from_job
-from ftdoctor.memory.advise import advise
-from ftdoctor.memory.closed_form import Prediction, predict
-from ftdoctor.memory.parts import LEVERS, PART_WORDS, gib
-from ftdoctor.memory.verdict import MARGIN, Verdict, judge
-from ftdoctor.rulebook.model import Hit, Unsure
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftdoctor.checks.context import Context
-    from ftdoctor.memory.from_job import JobMemory
-
-#: A length that nearly every training set reaches: what does not fit even then will not run.
-SHORT = 256
+    from ftdoctor.rulebook.model import Hit, Unsure
 
 
 def fits(context: Context, want: str = "", **_: object) -> Iterator[Hit | Unsure]:
-    """The predicted peak does not fit the GPU of the job.
+    """The predicted peak does not fit the GPU of the job (see `ftdoctor.memory.finding.fits`).
 
-    `want` is the answer that the rule is about: "weights" (the model alone does not fit), "logits",
-    "optimizer" or "activations" (what the peak is made of where it does not fit), "tight" (it may
-    fail). Yields nothing where it fits.
+    The model is imported only for a job that trains: most files that are checked do not.
     """
-    try:
-        job = from_job.read(context.job)
-    except from_job.Untold as why:
-        if want == "activations":
-            yield Unsure(why.reason, why.needs)
-        return
-    if job is None:
-        return
-    prediction = predict(job.settings, hopper=job.card.hopper)
-    verdict = judge(prediction, job.card)
-    kind = kind_of(job, prediction, verdict)
-    if kind != want:
-        return
-    yield _hit(job, prediction, verdict, kind)
+    if context.job.trainings:
+        from ftdoctor.memory import finding
 
-
-def kind_of(job: JobMemory, prediction: Prediction, verdict: Verdict) -> str:
-    """Return which rule a prediction belongs to, "" when it fits.
-
-    Out of memory is said only where the prediction is above the line by more than its own error,
-    and where a batch of the stated length is sure to come: the length was written, or even short
-    sequences would not fit.
-    """
-    if verdict.word == "fits":
-        return ""
-    weights = prediction.parts.get("weights", 0) + prediction.parts.get("reference_model", 0)
-    if max(weights, prediction.load) > verdict.line:
-        return "weights"
-    margin = MARGIN.get(prediction.confidence, 0.2)
-    above = prediction.allocated > verdict.line * (1 + margin / 2)
-    short = job.settings.but(seq_len=min(SHORT, job.settings.seq_len))
-    always = judge(predict(short, hopper=job.card.hopper), job.card).word == "oom"
-    sure = always or (job.length_is_reached and prediction.confidence != "low")
-    if verdict.word == "tight" or not above or not sure:
-        return "tight"
-    if prediction.phase == "optimizer step":
-        return "optimizer"
-    rest = {k: v for k, v in prediction.parts.items() if k != "weights"}
-    largest = max(rest, key=lambda k: rest[k])
-    if largest in {"optimizer_states", "optimizer_temporaries"}:
-        return "optimizer"
-    return "logits" if largest == "logits_and_loss" else "activations"
-
-
-def _hit(job: JobMemory, prediction: Prediction, verdict: Verdict, kind: str) -> Hit:
-    settings, card = job.settings, job.card
-    changes = advise(settings, card)
-    helping = [c for c in changes if c.verdict.word == "fits"] or changes
-    best = helping[0].sentence if helping else "no single change makes it fit"
-    largest = list(prediction.parts.items())[:3]
-    captures: dict[str, Any] = {
-        "model": job.model,
-        "gpu": card.label,
-        "line": gib(verdict.line),
-        "peak": gib(prediction.allocated),
-        "over": gib(max(0, -verdict.spare)),
-        "spare": gib(max(0, verdict.spare)),
-        "tokens": f"{settings.batch_size} x {settings.seq_len}",
-        "parts": ", ".join(f"{PART_WORDS.get(k, k)} {gib(v)}" for k, v in largest),
-        "change": best,
-        "other_changes": "; ".join(c.sentence for c in helping[1:4]) or "none found",
-        "confidence": prediction.confidence,
-        "logits": gib(prediction.parts.get("logits_and_loss", 0)),
-        "states": gib(prediction.parts.get("optimizer_states", 0)),
-        "weights": gib(prediction.parts.get("weights", 0)),
-        "vocabulary": settings.shape.vocab,
-        "trl": settings.versions.get("trl", ""),
-    }
-    evidence = {
-        "allocated_bytes": prediction.allocated,
-        "reserved_bytes": prediction.reserved,
-        "line_bytes": verdict.line,
-        "verdict": verdict.word,
-        "phase": prediction.phase,
-        "confidence": prediction.confidence,
-        "parts": prediction.parts,
-        "largest_parts": [
-            {"part": k, "bytes": v, "changed_by": LEVERS.get(k, "")} for k, v in largest
-        ],
-        "changes": [
-            {
-                "text": c.sentence,
-                "setting": c.setting,
-                "value": c.value,
-                "allocated_bytes": c.prediction.allocated,
-                "verdict": c.verdict.word,
-            }
-            for c in changes[:6]
-        ],
-        "assumptions": [*job.notes, *prediction.reasons],
-    }
-    return Hit(job.place, captures, evidence, summary=_summary(captures, verdict, kind))
-
-
-def _summary(captures: dict[str, Any], verdict: Verdict, kind: str) -> str:
-    if kind == "weights":
-        return ""
-    distance = (
-        f"{captures['over']} more than the {captures['gpu']} has"
-        if verdict.spare < 0
-        else f"{captures['spare']} below what the {captures['gpu']} has"
-    )
-    return (
-        f"Predicted peak {captures['peak']} at {captures['tokens']} tokens ({captures['parts']}): "
-        f"{distance}. {captures['change']}."
-    )
+        yield from finding.fits(context, want)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GoogleLogin:
     """What the files say. `problem` is "" when the credentials can be used."""
 

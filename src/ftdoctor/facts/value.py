@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unknown:
     """What could not be learnt. `needs` is what would let us learn it ("a network", a role)."""
 
@@ -14,7 +14,7 @@ class Unknown:
     needs: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Access:
     """The Hub's answer on one repository.
 
@@ -30,7 +30,7 @@ class Access:
     call: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Account:
     """Who a token belongs to and what it may do, as `GET /api/whoami-v2` states it.
 
@@ -52,7 +52,7 @@ class Account:
     call: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TokenRefused:
     """The Hub said that the token is invalid, expired or revoked."""
 

@@ -39,7 +39,7 @@ Form = Literal[
 ]
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class WorkerPool:
     """One group of identical machines. HF Jobs, local runs and notebooks have exactly one."""
 
@@ -66,7 +66,7 @@ class WorkerPool:
     unread_keys: list[tuple[str, Place]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Step:
     """One simple command that runs in the container or cell, in order.
 
@@ -92,7 +92,7 @@ class Step:
     stdin: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Requirement:
     """A request for a package, as written. `specifier` is PEP 440 ("" for none)."""
 
@@ -116,7 +116,7 @@ class Requirement:
     no_deps: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resolved:
     """What will be installed of one package. `version` is None when it cannot be told.
 
@@ -132,7 +132,7 @@ class Resolved:
     reason: str = ""
 
 
-@dataclass
+@dataclass(eq=False)
 class Script:
     """Python that runs in the job (`role` "training") or that submits it ("submit")."""
 
@@ -167,7 +167,7 @@ class Script:
             return None
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Dataset:
     """A data set that the job loads.
 
@@ -182,7 +182,7 @@ class Dataset:
     place: Place | None = None
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Training:
     """What the training code asks for, read from the script, the CLI arguments or their YAML.
 
@@ -228,7 +228,7 @@ class Training:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unread:
     """Something seen and not read, with the reason."""
 
@@ -239,7 +239,7 @@ class Unread:
     broken: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """The job that would run."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Place:
     """A span in a file. Lines and columns count from 1; columns count characters.
 

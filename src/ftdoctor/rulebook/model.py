@@ -1,4 +1,7 @@
-"""Rule, and what a rule can answer. Frozen data; the rule file's fields are a contract."""
+"""Rule, and what a rule can answer. Frozen data; the rule file's fields are a contract.
+
+No slots here and in the job model: making a class twice costs more at start-up than it saves.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ Role = Literal["cause", "consequence", "wrapper"]
 SEVERITIES: Mapping[str, int] = {"note": 0, "warning": 1, "error": 2}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Before:
     """How to see the cause coming: a named check (`module.function` in ftdoctor.checks)."""
 
@@ -25,7 +28,7 @@ class Before:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class After:
     """How to recognise the cause in a log: patterns on one cleaned line each."""
 
@@ -38,7 +41,7 @@ class After:
     decide: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FixTemplate:
     """A fix as the rule file states it, placeholders not filled in."""
 
@@ -48,7 +51,7 @@ class FixTemplate:
     safe: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """One root cause."""
 
@@ -74,7 +77,7 @@ class Rule:
         return self.code.split("-")[1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TextEdit:
     """Replace one span of a file. The place must carry its end; columns count characters."""
 
@@ -82,7 +85,7 @@ class TextEdit:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Edit:
     """Edits that belong together: all are made or none."""
 
@@ -90,7 +93,7 @@ class Edit:
     changes: tuple[TextEdit, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hit:
     """A check saw the bad state. `captures` fill the placeholders of the rule's texts.
 
@@ -107,7 +110,7 @@ class Hit:
     summary: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unsure:
     """A check could not tell. `needs` is what would let it tell ("--online", "a login", ...)."""
 
@@ -115,7 +118,7 @@ class Unsure:
     needs: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fix:
     """A fix with its placeholders filled in."""
 
@@ -125,7 +128,7 @@ class Fix:
     safe: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finding:
     """A rule that applies to this job or run."""
 
@@ -141,14 +144,14 @@ class Finding:
     verify: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ok:
     """The rule looked and saw nothing wrong."""
 
     code: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Skipped:
     """The rule could not tell. Never shown as passed."""
 
@@ -158,7 +161,7 @@ class Skipped:
     needs: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Crashed:
     """The check itself failed: a bug of ours, shown as such."""
 
@@ -167,7 +170,7 @@ class Crashed:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ignored:
     """A finding that the user chose to ignore, with the reason given."""
 

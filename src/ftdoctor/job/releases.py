@@ -132,11 +132,15 @@ def parse_need(line: str, python: str, arch: str = "x86_64") -> Need | None:
 
 def _holds(marker: str, python: str, arch: str) -> bool:
     """Evaluate a marker for Linux; `extra == ...` counts as true (the caller looks at it)."""
+    nested = "(" in marker and " or " in marker
     text = marker.replace("(", " ").replace(")", " ").strip()
-    if " or " not in text:
-        answers = [_term(term.strip(), python, arch) for term in text.split(" and ")]
-        if all(answer is not None for answer in answers):
-            return all(answers)
+    if not nested:  # `and` binds tighter than `or` (PEP 508)
+        choices = [
+            [_term(term.strip(), python, arch) for term in choice.split(" and ")]
+            for choice in text.split(" or ")
+        ]
+        if all(answer is not None for choice in choices for answer in choice):
+            return any(all(choice) for choice in choices)
     return _marker_with_packaging(marker, python, arch)
 
 

@@ -222,6 +222,11 @@ def instantiate(run: Run, cls: Cls, given: Arguments, at: At) -> Abstract:
             for name, value in zip(cls.fields(), given.args, strict=False):
                 made.cells[name] = value
             made.cells.update(given.kwargs)
+            for name in cls.fields():
+                default = cls.find(name)
+                if default is not None and name not in made.cells:
+                    # Each object has its own: `field(default_factory=dict)` can be changed in one.
+                    made.cells[name] = py_objects.field_default(run, default)
         post = cls.find("__post_init__")
         if isinstance(post, Func):
             bound = Func(post.node, post.scope, post.source, made, post.owner)

@@ -103,6 +103,11 @@ def read_pools(job: Job, specs: Abstract | None, env: ReadEnv) -> None:
     """Read worker pool specs into a job, and what their containers run."""
     if isinstance(specs, Seq):
         for index, item in enumerate(specs.items):
+            if isinstance(item, Unk) and index:
+                # A pool that there may be or not: no statement about it would be sure.
+                place = place_of(item)
+                job.unread.append(Unread("further worker pools", item.reason, place))
+                continue
             job.pools.append(_pool(job, item, f"worker_pool_specs[{index}]", env))
         if specs.now.open:
             place = place_of(specs)

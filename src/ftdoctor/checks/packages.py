@@ -176,6 +176,31 @@ def vllm(context: Context) -> Iterator[Hit]:
             return
 
 
+def feature(context: Context, setting_name: str, package: str) -> Iterator[Hit]:
+    """A setting is switched on whose package is not installed: the library raises."""
+    job = context.job
+    if present(job, package) is not False:
+        return
+    for training in job.trainings:
+        value = training.arguments.get(setting_name)
+        if value is not None and true(value):
+            yield Hit(value.place, {"setting": setting_name, "package": package})
+            return
+
+
+def peft(context: Context) -> Iterator[Hit]:
+    """The trl command is told to train an adapter, and peft is not installed."""
+    job = context.job
+    if present(job, "peft") is not False:
+        return
+    for training in job.trainings:
+        if training.written_as == "trl-cli" and training.lora is not None:
+            words = [v for step in job.steps for v in step.argv if v.value == "--use_peft"]
+            places = [v.place for v in (*words, *training.lora.values()) if v.place]
+            yield Hit(places[0] if places else job.place, {"package": "peft"})
+            return
+
+
 #: Trackers that transformers looks for when `report_to` names them.
 _TRACKERS = {
     "wandb": "wandb",

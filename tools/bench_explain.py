@@ -37,14 +37,14 @@ _TAIL = """\
 [rank3]: Traceback (most recent call last):
 [rank3]:   File "/workspace/train.py", line 88, in <module>
 [rank3]:     trainer.train()
-[rank3]:   File "/opt/venv/lib/python3.11/site-packages/transformers/trainer.py", line 2325, in train
+[rank3]:   File "/opt/venv/lib/python3.11/site-packages/transformers/trainer.py", line 2325, in x
 [rank3]:     return inner_training_loop(
 [rank3]:   File "/opt/venv/lib/python3.11/site-packages/torch/nn/modules/linear.py", line 125, in f
 [rank3]:     return F.linear(input, self.weight, self.bias)
 [rank3]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 224.00 MiB. GPU 3 has a \
-total capacity of 79.18 GiB of which 121.00 MiB is free. Including non-PyTorch memory, this process \
-has 79.05 GiB memory in use. Of the allocated memory 77.91 GiB is allocated by PyTorch, and \
-212.11 MiB is reserved by PyTorch but unallocated.
+total capacity of 79.18 GiB of which 121.00 MiB is free. Including non-PyTorch memory, this \
+process has 79.05 GiB memory in use. Of the allocated memory 77.91 GiB is allocated by PyTorch, \
+and 212.11 MiB is reserved by PyTorch but unallocated.
 E0521 10:11:12.123000 77 torch/distributed/elastic/multiprocessing/api.py:869] failed \
 (exitcode: 1) local_rank: 3 (pid: 81) of binary: /opt/venv/bin/python
 """

@@ -30,7 +30,7 @@ def last_attempt(text: Text, blocks: list[Block]) -> tuple[int, int]:
     kept: list[int] = []
     for start in starts:
         # An attempt that failed lies before a true restart.
-        if any((kept[-1] if kept else 0) <= block.last < start for block in blocks):
+        if any((kept[-1] if kept else 0) <= block.stated < start for block in blocks):
             kept.append(start)
     while kept and sum(1 for line in text.lines[kept[-1] :] if line.text.strip()) < 3:
         kept.pop()  # it began, and the log ends there
@@ -59,7 +59,7 @@ def _banners(lines: list[Line], blocks: list[Block]) -> list[int]:
     """Starts told by the first lines of a stream standing there again after a failure."""
     if not blocks or len(lines) < 4 * _BANNER:
         return []
-    first_end = blocks[0].last
+    first_end = blocks[0].stated
     streams: dict[str, list[Line]] = {}
     for line in lines:
         text = line.text

@@ -41,7 +41,7 @@ FAILURE = lazy(
     r"|\bexit(?:s|ed)? with return code = -?[1-9]|\bexit(?:ed)?[ _]code:? ?\(?-?[1-9]"
     r"|\bexitcode *: -?[1-9]|\bfinished with exit code [1-9]|\bJob failed\b"
     r"|\bran out[- ]of[- ]memory\b|\bOOMKilled\b|\bdeath signal\b|^npm ERR!|^make: \*\*\*"
-    r"|^\S*(?:command not found|: No such file or directory)$|^\S+: error: "
+    r"|: command not found$|: can't open file '|^\S+: error: "
     r"|\bInternal error occurred\b|\bResources are insufficient\b|^Job timeout"
     r"|finished with stage 'ERROR'"
 )
@@ -97,6 +97,11 @@ class Block:
         return self.raised[-1] if self.raised else None
 
     @property
+    def stated(self) -> int:
+        """`at` of the line that states how it ended; what follows may belong to its message."""
+        return self.raised[-1].line if self.raised else self.last
+
+    @property
     def launcher(self) -> bool:
         """Whether it is the traceback of a launcher, which only tells that its child ended."""
         final = self.final
@@ -116,7 +121,7 @@ _STARTS = tuple(
     b"Traceback|File |rror|ERROR|Exception|Interrupt|Exit|imeout|ail|Refused|NotFound|Denied"
     b"|Unavail|Forbidden|Exhausted|Invalid|Mismatch|StopIteration|Abort|Cancelled|TooOld|Missing"
     b"|Exceeded|atal|FATAL|CRITICAL|Segmentation|core dumped|terminate called|Killed|exit|memory"
-    b"|not found|No such file|death signal|ERR!|***|occurred|insufficient".split(b"|")
+    b"|not found|can't open|death signal|ERR!|***|occurred|insufficient".split(b"|")
 )
 
 

@@ -124,7 +124,7 @@ def _survived(block: Block, run: Run) -> bool:
     """Whether the run went on after this failure, or the failure is known to be harmless."""
     if any(_HARMLESS.search(line.text) for line in block.members[-3:]):
         return True
-    return run.life.survived(block.last)
+    return run.life.survived(block.stated)
 
 
 def _is_past(match: Match, run: Run) -> bool:
@@ -136,7 +136,7 @@ def _is_past(match: Match, run: Run) -> bool:
     if match.block is not None:
         if any(_HARMLESS.search(line.text) for line in match.block.members[-3:]):
             return True
-        return run.life.survived(match.block.last)
+        return run.life.survived(match.block.stated)
     return bool(_RETRY.search(match.line.text)) and run.life.survived(match.line.at)
 
 
@@ -147,10 +147,10 @@ def _rank(match: Match, run: Run, fatal: list[Block]) -> tuple[int, int, int]:
         return (0, 0, match.line.at)
     if block is not None and block in fatal:
         if block.launcher:
-            return (3, block.last, match.line.at)
+            return (3, block.stated, match.line.at)
         if block.kind in ("traceback", "bare", "cut"):
-            return (1, block.last, match.line.at)
-        return (2, block.last, match.line.at)
+            return (1, block.stated, match.line.at)
+        return (2, block.stated, match.line.at)
     # A warning above the traceback is often the root (a driver too old, then "No GPU found"); the
     # network's warnings are mostly of requests that went through on the second try.
     area = run.patterns.rules[match.rule][0].split("-")[1]

@@ -12,6 +12,7 @@ from ftdoctor.job.pep440 import at_least, exact_pin, local_label, public
 from ftdoctor.job.releases import canonical
 from ftdoctor.job.surroundings import header_of, job_steps
 from ftdoctor.job.torch_build import index_label, offered
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Edit, Hit, TextEdit
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _NOT_THERE = frozenset(
     "accelerate bitsandbytes datasets deepspeed evaluate flash-attn gcsfs google-cloud-storage "
     "liger-kernel peft sentence-transformers trackio transformers trl unsloth wandb".split()
 )
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = lazy(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 #: Variables that name another index to pip or uv.
 _INDEX_VARIABLES = (
     "PIP_EXTRA_INDEX_URL",

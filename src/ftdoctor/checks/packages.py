@@ -6,13 +6,12 @@ environment is known whole or its image is known to lack the package.
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
+from ftdoctor.checks.imports import unconditional
 from ftdoctor.checks.installed import imported, present, setting, text, true, version
 from ftdoctor.job.pep440 import at_least
 from ftdoctor.job.releases import canonical
-from ftdoctor.job.surroundings import header_of
 from ftdoctor.job.value import get
 from ftdoctor.rulebook.model import Hit
 
@@ -20,114 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftdoctor.checks.context import Context
-    from ftdoctor.job.model import Job, Script
+    from ftdoctor.job.model import Job
     from ftdoctor.job.source import Place
-
-#: Module -> distribution, for modules that no other distribution provides under this name.
-MODULES = {
-    "PIL": "pillow",
-    "accelerate": "accelerate",
-    "bitsandbytes": "bitsandbytes",
-    "datasets": "datasets",
-    "deepspeed": "deepspeed",
-    "einops": "einops",
-    "evaluate": "evaluate",
-    "fire": "fire",
-    "flash_attn": "flash-attn",
-    "google.cloud.storage": "google-cloud-storage",
-    "gcsfs": "gcsfs",
-    "huggingface_hub": "huggingface-hub",
-    "hydra": "hydra-core",
-    "kernels": "kernels",
-    "liger_kernel": "liger-kernel",
-    "matplotlib": "matplotlib",
-    "mlflow": "mlflow",
-    "nltk": "nltk",
-    "numpy": "numpy",
-    "omegaconf": "omegaconf",
-    "openai": "openai",
-    "optimum": "optimum",
-    "pandas": "pandas",
-    "peft": "peft",
-    "polars": "polars",
-    "psutil": "psutil",
-    "requests": "requests",
-    "rich": "rich",
-    "rouge_score": "rouge-score",
-    "sacrebleu": "sacrebleu",
-    "scipy": "scipy",
-    "seaborn": "seaborn",
-    "sentence_transformers": "sentence-transformers",
-    "sentencepiece": "sentencepiece",
-    "sklearn": "scikit-learn",
-    "tensorboard": "tensorboard",
-    "tensorboardX": "tensorboardx",
-    "tiktoken": "tiktoken",
-    "timm": "timm",
-    "tokenizers": "tokenizers",
-    "torch": "torch",
-    "torchvision": "torchvision",
-    "tqdm": "tqdm",
-    "trackio": "trackio",
-    "transformers": "transformers",
-    "trl": "trl",
-    "unsloth": "unsloth",
-    "vllm": "vllm",
-    "wandb": "wandb",
-    "yaml": "pyyaml",
-    "dotenv": "python-dotenv",
-}
-#: Modules whose absence other rules tell in better words.
-_OWN_RULE = frozenset({"bitsandbytes", "deepspeed", "flash_attn"})
-
-
-def _unconditional(script: Script) -> Iterator[tuple[str, ast.stmt]]:
-    """Yield modules that the script imports whatever happens: outside try, if and functions."""
-    tree = script.tree
-    if tree is None:
-        return
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module, node
-
-
-def _distribution(module: str) -> str:
-    for name in (module, ".".join(module.split(".")[:3]), module.split(".")[0]):
-        if name in MODULES:
-            return MODULES[name]
-    return ""
-
-
-def modules(context: Context) -> Iterator[Hit]:
-    """The script imports a package that is not in the environment that runs it."""
-    job = context.job
-    seen: set[str] = set()
-    for script in job.scripts:
-        if script.role not in ("training", "notebook"):
-            continue
-        for module, node in _unconditional(script):
-            package = _distribution(module)
-            if not package or module.split(".")[0] in _OWN_RULE or package in seen:
-                continue
-            if present(job, package) is not False:
-                continue
-            seen.add(package)
-            environment = job.environment
-            isolated = bool(environment and environment.isolated)
-            unread_header = bool(header_of(script.source.text)) and not isolated
-            why = (
-                "the header with its dependencies is read by `uv run` only, not by python"
-                if unread_header
-                else "nothing that is installed brings it along"
-            )
-            yield Hit(
-                script.source.place(node.lineno, node.col_offset + 1),
-                {"module": module, "package": package, "why": why},
-                summary=f"`{module}` is imported and {package} is not installed: {why}",
-            )
 
 
 def accelerate(context: Context) -> Iterator[Hit]:
@@ -160,7 +53,7 @@ def _imports_plainly(job: Job, module: str) -> bool:
         name.split(".")[0] == module
         for script in job.scripts
         if script.role in ("training", "notebook")
-        for name, _ in _unconditional(script)
+        for name, _ in unconditional(script)
     )
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-_PLAIN = re.compile(r"v?(\d+(?:\.\d+)*)(?:\.post(\d+))?(?:\+([a-z0-9.]+))?\Z")
-_CLAUSE = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>)\s*([^\s,;]+)\s*\Z")
+from ftdoctor.patterns import lazy
+
+_PLAIN = lazy(r"v?(\d+(?:\.\d+)*)(?:\.post(\d+))?(?:\+([a-z0-9.]+))?\Z")
+_CLAUSE = lazy(r"\s*(===|==|~=|!=|<=|>=|<|>)\s*([^\s,;]+)\s*\Z")
 #: (release without trailing zeros, post release or -1)
 Key = tuple[tuple[int, ...], int]
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from ftdoctor.job.closure import close
 from ftdoctor.job.installs import Install, install_of, installs, unread_installs
 from ftdoctor.job.model import Requirement, Resolved
-from ftdoctor.job.pep440 import exact_pin, matches, public
-from ftdoctor.job.releases import canonical, parse_need, releases, tables_date
+from ftdoctor.job.pep440 import exact_pin
+from ftdoctor.job.releases import canonical, parse_need, tables_date
 from ftdoctor.job.resolver import Ask, Plan, resolve
-from ftdoctor.job.surroundings import environment_of, header_of
-from ftdoctor.job.torch_build import index_label, offered
+from ftdoctor.job.surroundings import environment_of
+from ftdoctor.job.torch_index import torch_indexes, torch_offer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ def resolve_job(job: Job, with_: Mapping[str, str]) -> None:
     environment.as_of = tables_date()
     job.environment = environment
     commands = installs(job)
-    indexes = _torch_indexes(job)
+    indexes = torch_indexes(job)
     state: dict[str, Resolved] = {}
     if not environment.isolated and environment.image is not None:
         image = environment.image
@@ -155,7 +155,7 @@ def _install(
         path = requirement.place.path if requirement.place else ""
         own = "" if requirement.source in _UV_SCRIPT else path
         index = requirement.index or indexes.get(own, "")
-        offer = offer or _torch_offer(index, command, environment)
+        offer = offer or torch_offer(index, command, environment)
     if not asks:
         return
     installed = {name: resolved.version for name, resolved in state.items()}
@@ -204,33 +204,6 @@ def _from_url(requirement: Requirement, name: str) -> Resolved:
     return Resolved(
         name, version, requirement.source, version is None, "", requirement.place, reason
     )
-
-
-def _torch_offer(
-    index: str, command: Install | None, environment: Environment
-) -> tuple[str, ...] | None:
-    """Return the builds of torch on the index that a command names, None for the default."""
-    python, arch = environment.python, environment.arch
-    label = index_label(index)
-    beside = False
-    if command is not None:
-        own = index_label(command.index)
-        extra = next(filter(None, map(index_label, command.extra_indexes)), "")
-        label = own or extra or label
-        # pip takes the highest version of all indexes, uv the first index that has the package.
-        beside = not own and bool(extra) and command.tool == "pip"
-    if not label or label.startswith(("rocm", "xpu")):
-        return None
-    builds = offered(label, python, arch)
-    if not beside:
-        return builds
-    have = {public(build): build for build in builds}
-    merged: list[str] = []
-    for release in reversed(releases("torch")):
-        if not python or matches(python, release.python):
-            merged += [have[release.version]] if release.version in have else []
-            merged.append(release.version)
-    return tuple(merged)
 
 
 def _apply(
@@ -323,25 +296,3 @@ def _package_reasons(job: Job) -> list[str]:
     if any(r.source in ("setup.py", "pyproject", "requirements") for r in job.requirements):
         return []
     return ["what the training package requires was not found"]
-
-
-def _torch_indexes(job: Job) -> dict[str, str]:
-    """Return path -> label of the torch index that a PEP 723 header or requirements file names."""
-    texts = {s.source.path: header_of(s.source.text) for s in job.scripts if s.role != "submit"}
-    for source in job.sources:
-        if source.path not in texts and "whl/" in source.text[:20_000]:
-            names_file = re.search(
-                r"requirements[^/]*\.(?:txt|in)\Z|pyproject\.toml\Z", source.path
-            )
-            if names_file:
-                texts[source.path] = source.text
-    found: dict[str, str] = {}
-    for path, text in texts.items():
-        for line in text.splitlines():
-            words = re.split(r"[\s'\"=]+", line)
-            label = next(filter(None, map(index_label, words)), "")
-            if label and ("whl/" in line or "torch-backend" in line):
-                found.setdefault(path, label)
-                if text.startswith(("\n#", "#")):
-                    found.setdefault("", label)
-    return found

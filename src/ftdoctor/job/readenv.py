@@ -139,7 +139,7 @@ class ReadEnv:
         for name in (path, clean):
             if name in self.written:
                 return self.written[name]
-        if not clean or clean[0] in "/~$<" or "://" in path or clean[1:2] == ":":
+        if not clean or "\0" in path or clean[0] in "/~$<" or "://" in path or clean[1:2] == ":":
             return None
         full = os.path.normpath(os.path.join(self.root, clean))
         if not _below(full, self.top or self.root):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ HF_JOBS = frozenset(("hf-jobs-cli", "hf-jobs-python", "hf-jobs-call"))
 VERTEX = frozenset(("vertex-yaml", "vertex-gcloud", "vertex-python", "vertex-json"))
 TOKEN_NAMES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
-_SCRIPT_RUNNERS = re.compile(r"(?:python[\d.]*|bash|sh|zsh|deepspeed)\Z")
+_SCRIPT_RUNNERS = lazy(r"(?:python[\d.]*|bash|sh|zsh|deepspeed)\Z")
 
 
 @dataclass(slots=True)
@@ -163,7 +164,7 @@ def has_token(job: Job) -> bool:
     return bool(envs) and all(any(name in env for name in TOKEN_NAMES) for env in envs)
 
 
-_OWN_TOKEN = re.compile(
+_OWN_TOKEN = lazy(
     r"""secret_?manager | access_secret | get_secret | load_dotenv | dotenv
     | userdata | UserSecretsClient
     | environ\s*\[\s*["'](?:HF_TOKEN|HUGGING_FACE_HUB_TOKEN)["']\s*\]\s*=(?!=)

@@ -18,6 +18,7 @@ from ftdoctor.checks.about import (
     remote,
 )
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Hit, Severity, Unsure
 from ftdoctor.tables import table
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.model import Job
     from ftdoctor.job.source import Place
 
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
+_REPO = lazy(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
 
 
 @cache
@@ -169,10 +170,10 @@ def mirror_host(context: Context, **_: object) -> Iterator[Hit]:
             return
 
 
-_ENDPOINT = re.compile(
+_ENDPOINT = lazy(
     r"""(?:HF_ENDPOINT["']?\s*\]?\s*(?:[=:,]|:=)\s*|(?:HfApi|hf_hub_download|snapshot_download)\([^)\n]*\bendpoint\s*=\s*)["']?(?P<url>https?://[^\s"',)]+)"""
 )
-_MIRROR = re.compile(
+_MIRROR = lazy(
     r"(?P<url>https?://(?:[\w-]+\.)*(?:hf-mirror\.com|mirrork\.net|hf-cdn\.sufy\.com|huggingface\.sukaka\.top)(?![\w.])[^\s\"',)]*)"
 )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftdoctor.checks.about import code, code_gap, launched, remote
 from ftdoctor.checks.token_uses import node_place
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Hit, Severity
 from ftdoctor.tables import table
 
@@ -68,7 +69,7 @@ def remote_code_data(context: Context, **_: object) -> Iterator[Hit]:
                     )
 
 
-_SETS_TEMPLATE = re.compile(
+_SETS_TEMPLATE = lazy(
     r"chat_template|setup_chat_format|get_chat_template|ChatML|\.map\(|formatting_func|add_special_tokens|FastLanguageModel"
 )
 
@@ -188,7 +189,7 @@ def _top_imports(script: Script) -> Iterator[tuple[ast.stmt, str]]:
                 yield node, f"{node.module}.{alias.name}"
 
 
-_HOME = re.compile(
+_HOME = lazy(
     r"(?:/Users/[\w.-]+/|[A-Za-z]:[\\/]|/content/|/kaggle/|~/|/home/(?!huggingface|jupyter|user/app|appuser|ray|vertex)[\w.-]+/)"
 )
 
@@ -316,7 +317,7 @@ def required_env(context: Context, **_: object) -> Iterator[Hit]:
 
 
 #: Set by the platforms, the launchers, or every shell.
-_PLATFORM_ENV = re.compile(
+_PLATFORM_ENV = lazy(
     r"AIP_|CLOUD_ML|CLUSTER_SPEC|TF_CONFIG|GOOGLE_|GCP_|JOB_ID|ACCELERATOR|CPU_CORES|MEMORY|LOCAL_RANK|RANK|WORLD_SIZE|MASTER_|GROUP_RANK|LOCAL_WORLD_SIZE|PATH|HOME|USER|PWD|SHELL|LANG|HOSTNAME|TMPDIR|CUDA_|NVIDIA_|LD_LIBRARY|PYTHON|VIRTUAL_ENV|HF_HOME|VERTEX_|TRIAL_ID"
 )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import HF_JOBS, code, code_gap, program, trains, words
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
 from ftdoctor.tables import table
 
@@ -126,11 +127,11 @@ def _seconds(text: str) -> int:
     return int(total) if not leftover and total % 60 == 0 else 0
 
 
-_FETCHES = re.compile(
+_FETCHES = lazy(
     r"git\s+clone|\bcurl\b|\bwget\b|hf\s+download|huggingface-cli\s+download|snapshot_download|hf_hub_download|gsutil|gcloud\s+storage|aws\s+s3|base64\s+(?:-d|--decode)|<<|urlretrieve|requests\.get",
     re.I,
 )
-_PUBLIC = re.compile(
+_PUBLIC = lazy(
     r"(?:docker\.io/)?(?:library/)?(?:python|ubuntu|debian|pytorch/pytorch|nvidia/cuda|huggingface/(?:transformers|trl|accelerate|peft)[\w-]*)(?::|@|\Z)|ghcr\.io/astral-sh/uv"
 )
 
@@ -183,8 +184,8 @@ def call_local_path(context: Context, **_: object) -> Iterator[Hit]:
         yield Hit(given.place or job.place, {"path": text}, {"script": text})
 
 
-_RELATIVE = re.compile(r"(?!https?:|hf:|gs:|s3:|/)[\w.~-][\w./ -]*\Z")
-_MAKES = re.compile(
+_RELATIVE = lazy(r"(?!https?:|hf:|gs:|s3:|/)[\w.~-][\w./ -]*\Z")
+_MAKES = lazy(
     r"to_json|to_csv|to_parquet|save_to_disk|open\([^)\n]*[\"'][wa]b?[\"']|urlretrieve|hf_hub_download|snapshot_download|git\s+clone|wget|curl|gsutil|gcloud\s+storage|zipfile|tarfile|\.write_text|Repository\(|download",
     re.I,
 )
@@ -241,42 +242,6 @@ def _first_path(given: object) -> str:
     if isinstance(given, (list, tuple)):
         given = given[0] if given else ""
     return given if isinstance(given, str) else ""
-
-
-def image_without_python(context: Context, **_: object) -> Iterator[Hit]:
-    """A command that the image lacks: python in nvidia/cuda, uv in python or pytorch."""
-    job = context.job
-    if not job.pools or job.form not in HF_JOBS or not job.steps:
-        return
-    image = get(job.pools[0].image) or ""
-    tool = program(job.steps[0])
-    lacks = ""
-    if re.match(
-        r"(?:docker\.io/)?(?:nvidia/cuda|(?:library/)?(?:ubuntu|debian))(?::|\Z)", image
-    ) and re.fullmatch(r"python[\d.]*|pip3?|torchrun|accelerate|trl|uv", tool):
-        lacks = tool
-    elif re.match(r"(?:docker\.io/)?(?:library/)?python(?::|\Z)", image) and tool in (
-        "uv",
-        "torchrun",
-        "accelerate",
-        "trl",
-        "nvidia-smi",
-        "hf",
-    ):
-        lacks = tool if tool != "nvidia-smi" else ""
-    elif re.match(r"(?:docker\.io/)?pytorch/pytorch(?::|\Z)", image) and tool in (
-        "uv",
-        "accelerate",
-        "trl",
-    ):
-        lacks = tool
-    if lacks:
-        first = job.steps[0]
-        yield Hit(
-            first.argv[0].place or first.place,
-            {"tool": lacks, "image": image},
-            {"tool": lacks, "image": image},
-        )
 
 
 def _hint(option: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import HF_JOBS
 from ftdoctor.checks.token_uses import node_place
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Hit
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ftdoctor.checks.context import Context
     from ftdoctor.job.model import Job, Script
 
-_DATA = re.compile(r"\.(?:jsonl?|csv|tsv|parquet|txt|ya?ml|arrow|pkl|toml)\Z")
+_DATA = lazy(r"\.(?:jsonl?|csv|tsv|parquet|txt|ya?ml|arrow|pkl|toml)\Z")
 _READS = (
     "open",
     "read_text",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftdoctor.checks.about import argument, code, launched, remote
 from ftdoctor.checks.token_uses import live_nodes, node_place
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Hit, Severity
 
 if TYPE_CHECKING:
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     from ftdoctor.job.source import Place
 
 #: Models whose published tokenizer has no padding token.
-_NO_PAD = re.compile(
+_NO_PAD = lazy(
     r"(?:openai-community/)?gpt2(?:-medium|-large|-xl)?|(?:distilbert/)?distilgpt2|EleutherAI/pythia-.+"
     r"|EleutherAI/gpt-(?:neo|j|neox)-.+|meta-llama/(?:Llama-2-.+-hf|(?:Meta-)?Llama-3(?:\.[123])?-.+)"
     r"|mistralai/Mistral-7B-(?:Instruct-)?v0\.[123]|tiiuae/falcon-(?:7b|40b)(?:-instruct)?",
     re.I,
 )
-_PADS = re.compile(
+_PADS = lazy(
     r"padding\s*=\s*(?:True|[\"'](?:max_length|longest)[\"'])|DataCollatorWithPadding"
 )
 

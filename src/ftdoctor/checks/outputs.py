@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftdoctor.checks.about import HF_JOBS, argument, code, code_gap, launched, remote, trains, words
 from ftdoctor.checks.token_uses import node_place
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Edit, Hit, TextEdit
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.model import Job, Training
 
 #: Anything in code or commands that may carry results out of the container.
-_CARRIES = re.compile(
+_CARRIES = lazy(
     r"""push_to_hub | hub_model_id | upload_folder | upload_file | upload_large_folder
     | create_commit | HfFileSystem
     | hf\s+upload | huggingface-cli\s+upload | hf://
@@ -35,7 +36,7 @@ _CARRIES = re.compile(
 
 
 #: Written out, and not done.
-_OFF = re.compile(r"(?:push_to_hub|hub_model_id)[\"']?\s*[=:]\s*(?:False|None|false|no)\b")
+_OFF = lazy(r"(?:push_to_hub|hub_model_id)[\"']?\s*[=:]\s*(?:False|None|false|no)\b")
 
 
 def _kept(job: Job, training: Training) -> bool:
@@ -124,7 +125,7 @@ def _gcs_hit(job: Job, place: object, name: str, text: str) -> Hit:
 
 
 #: Functions that know paths of a file system only.
-_PATHS_ONLY = re.compile(
+_PATHS_ONLY = lazy(
     r"(?:open|os\.(?:makedirs|mkdir|listdir|path\.(?:exists|isdir|isfile|getsize))"
     r"|torch\.(?:save|load)|(?:\w+\.)*(?:save_pretrained|save_model)|(?:pathlib\.)?Path)\Z"
 )
@@ -149,7 +150,7 @@ def bucket_in_open(context: Context, **_: object) -> Iterator[Hit]:
 
 
 #: Libraries that make some of these functions take addresses.
-_FILE_SYSTEMS = re.compile(
+_FILE_SYSTEMS = lazy(
     r"import\s+(?:gcsfs|fsspec|tensorflow)|from\s+(?:gcsfs|fsspec|cloudpathlib|smart_open|etils)|tf\.io"
 )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.checks.token_uses import node_place
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Edit, Hit, TextEdit
 from ftdoctor.tables import table
 
@@ -188,7 +189,7 @@ def inline_script(context: Context, **_: object) -> Iterator[Hit]:
     yield Hit(value.place if value is not None and value.place else job.place, {}, {"inline": True})
 
 
-_MOUNT = re.compile(r":/data(?::r[ow])?/?\Z")
+_MOUNT = lazy(r":/data(?::r[ow])?/?\Z")
 
 
 def reserved_mount(context: Context, **_: object) -> Iterator[Hit]:

@@ -16,6 +16,7 @@ from ftdoctor.checks.token_forms import (
 )
 from ftdoctor.checks.token_uses import family, uses
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Hit, Severity
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.model import Job
     from ftdoctor.job.source import Source
 
-_TRIGGER = re.compile(
+_TRIGGER = lazy(
     r"hf_|api_org_|wandb|AIza|PRIVATE KEY|ya29\.|GOCSPX-|gh[pousr]_|github_pat_|sk-|AKIA", re.I
 )
 

@@ -16,6 +16,7 @@ from ftdoctor.checks.about import (
     words,
 )
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Hit
 
 if TYPE_CHECKING:
@@ -292,7 +293,7 @@ def _loaded_for_training(training: Training, value: Value[object]) -> bool:
     return value.place.line <= trainer.line
 
 
-_ZERO3 = re.compile(
+_ZERO3 = lazy(
     r"zero_?-?(?:stage_?)?3|\"stage\"\s*:\s*3|zero_stage\D{0,3}3|stage3|ds_z3", re.I
 )
 

@@ -14,14 +14,16 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-USER = re.compile(r"hf_[A-Za-z0-9]{34}\Z")
-OAUTH = re.compile(r"hf_oauth_(?!_refresh_)[\w-]+(?:\.[\w-]*){0,2}\Z")
-REFRESH = re.compile(r"hf_oauth__refresh_")
-CI = re.compile(r"hf_jwt_")
-ORG = re.compile(r"api_org_[A-Za-z0-9]{10,}")
+from ftdoctor.patterns import lazy
+
+USER = lazy(r"hf_[A-Za-z0-9]{34}\Z")
+OAUTH = lazy(r"hf_oauth_(?!_refresh_)[\w-]+(?:\.[\w-]*){0,2}\Z")
+REFRESH = lazy(r"hf_oauth__refresh_")
+CI = lazy(r"hf_jwt_")
+ORG = lazy(r"api_org_[A-Za-z0-9]{10,}")
 
 #: Values that someone meant to fill in. Matched on the whole text, quotes and spaces removed.
-PLACEHOLDER = re.compile(
+PLACEHOLDER = lazy(
     r"""(?ix)(?:
       <[^<>\n]{0,80}>                                  # <YOUR_HF_TOKEN>
     | \[\s*(?:your|insert|paste|hf|token)[^\]\n]{0,60}\]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ftdoctor.checks.about import env_place, environments, step_text
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 Where = Literal["env", "secret", "argument", "code", "step"]
 
 #: Environment names that hold a Hub token, read by a library or not.
-HUB_NAME = re.compile(r"(?i)(?:hf|hugging_?face)[\w]*(?:token|api_?key|access_?key|auth)|hub_token")
-TRACKER_NAME = re.compile(r"(?i)(?:wandb|comet|neptune|mlflow|clearml)\w*(?:key|token)")
+HUB_NAME = lazy(r"(?i)(?:hf|hugging_?face)[\w]*(?:token|api_?key|access_?key|auth)|hub_token")
+TRACKER_NAME = lazy(r"(?i)(?:wandb|comet|neptune|mlflow|clearml)\w*(?:key|token)")
 _KEYWORDS = frozenset(
     ("token", "hub_token", "use_auth_token", "hf_token", "api_token", "auth_token")
 )
-_OPTION = re.compile(r"--?(?:hf[-_]|hub[-_])?(?:token|hub[-_]token)\Z")
+_OPTION = lazy(r"--?(?:hf[-_]|hub[-_])?(?:token|hub[-_]token)\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from ftdoctor.checks.about import (
 from ftdoctor.checks.token_forms import claims, kind, malformed, placeholder
 from ftdoctor.checks.token_uses import TokenUse, family, uses
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit, Unsure
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.source import Place
 
 _DOCUMENT = (".md", ".mdx", ".markdown", ".rst", ".txt", ".qmd", ".ipynb")
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))\Z")
+_VARIABLE = lazy(r"\$(?:\{(\w+)\}|(\w+))\Z")
 #: Seconds that a trusted publisher's token lives. https://huggingface.co/docs/hub/trusted-publishers
 _CI_LIFE = 3600
 
@@ -258,7 +259,7 @@ def miswritten(context: Context, **_: object) -> Iterator[Hit]:
 
 #: Names that people give the token and that no library reads (huggingface_hub 2.4.0
 #: utils/_auth.py:147 reads HF_TOKEN and HUGGING_FACE_HUB_TOKEN only).
-_UNREAD = re.compile(
+_UNREAD = lazy(
     r"(?i)(?:HF_(?:API|ACCESS|AUTH|HUB|READ|WRITE|USER)_?(?:TOKEN|KEY)|HF_API_KEY|HF_KEY|HUGGING_?FACE_?(?:HUB_?)?(?:API_?|ACCESS_?|AUTH_?)?(?:TOKEN|KEY)|HF_TOKEN)\Z"
 )
 

@@ -18,6 +18,7 @@ from ftdoctor.checks.about import (
     report_targets,
 )
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit, Unsure
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _KEYS = {
     "comet_ml": ("COMET_API_KEY",),
     "neptune": ("NEPTUNE_API_TOKEN",),
 }
-_OFF = re.compile(
+_OFF = lazy(
     r"WANDB_(?:MODE|DISABLED)|mode\s*=\s*[\"'](?:offline|disabled)|wandb\s+(?:offline|disabled)|anonymous\s*="
 )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.value import get
 from ftdoctor.job.vertex_fields import AROUND, JOB_SPEC, POOL, camel
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
 
 if TYPE_CHECKING:
@@ -234,8 +235,8 @@ def strategy_name(context: Context, **_: object) -> Iterator[Hit]:
     yield Hit(place or job.place, values, values, edits, severity="note" if name in _OLD else None)
 
 
-_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]*\Z")
-_LABEL_VALUE = re.compile(r"[a-z0-9_-]*\Z")
+_LABEL_KEY = lazy(r"[a-z][a-z0-9_-]*\Z")
+_LABEL_VALUE = lazy(r"[a-z0-9_-]*\Z")
 
 
 def labels(context: Context, **_: object) -> Iterator[Hit]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import code, env_place, env_texts, environments
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Edit, Hit, TextEdit
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def peered_network(context: Context, **_: object) -> Iterator[Hit]:
         )
 
 
-_VARIABLE = re.compile(r"(?<![\\$])\$(?:\{[A-Za-z_]\w*\}|[A-Za-z_]\w*)")
+_VARIABLE = lazy(r"(?<![\\$])\$(?:\{[A-Za-z_]\w*\}|[A-Za-z_]\w*)")
 
 
 def variable_not_expanded(context: Context, **_: object) -> Iterator[Hit]:

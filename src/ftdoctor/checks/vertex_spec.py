@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
 from ftdoctor.tables import table
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from ftdoctor.job.model import Job, WorkerPool
     from ftdoctor.job.source import Place
 
-_GPU_FAMILY = re.compile(r"(?:a2|a3|a4|a4x|g2|g4|n1)-")
-_CPU_FAMILY = re.compile(r"(?:e2|n2|n2d|n4|c2|c2d|c3|c3d|c4|m1|m2|m3|t2d)-")
-_TEMPLATE = re.compile(r"[<>{}$\[\]]|\b(?:MACHINE|ACCELERATOR|YOUR|REPLACE)_?")
+_GPU_FAMILY = lazy(r"(?:a2|a3|a4|a4x|g2|g4|n1)-")
+_CPU_FAMILY = lazy(r"(?:e2|n2|n2d|n4|c2|c2d|c3|c3d|c4|m1|m2|m3|t2d)-")
+_TEMPLATE = lazy(r"[<>{}$\[\]]|\b(?:MACHINE|ACCELERATOR|YOUR|REPLACE)_?")
 
 
 @cache
@@ -227,7 +228,7 @@ def accelerator_missing(context: Context, **_: object) -> Iterator[Hit]:
 
 
 #: Types that Compute Engine has and training does not (configure-compute page, mid 2026).
-_NOT_FOR_TRAINING = re.compile(
+_NOT_FOR_TRAINING = lazy(
     r"n1-standard-[12]|n1-highcpu-[248]|f1-micro|g1-small|e2-(?:micro|small|medium)"
     r"|(?:c3|c3d|c2d|n2d|m2|m3|t2d|t2a|n4|c4)-[a-z]+-\d+"
 )
@@ -279,7 +280,7 @@ def region_without_gpu(context: Context, **_: object) -> Iterator[Hit]:
         return
 
 
-_REGION = re.compile(r"[a-z]+-[a-z]+\d{1,2}\Z")
+_REGION = lazy(r"[a-z]+-[a-z]+\d{1,2}\Z")
 
 
 def region_form(context: Context, **_: object) -> Iterator[Hit]:

@@ -11,13 +11,14 @@ from ftdoctor.facts.ask import ask
 from ftdoctor.facts.token import JobToken, job_token, local_token
 from ftdoctor.facts.value import Unknown
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ftdoctor.job.model import Job
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+\Z")
+_HUB_ID = lazy(r"[\w.-]+/[\w.-]+\Z")
 #: At most this many repositories are asked about for one job.
 _MOST = 12
 #: load_dataset names that are builders of local files, not data sets.

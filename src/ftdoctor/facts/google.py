@@ -19,6 +19,7 @@ from urllib.parse import quote
 from ftdoctor.facts.google_login import GoogleLogin, read_login
 from ftdoctor.facts.value import Unknown
 from ftdoctor.job.value import get
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 SUBMITTER = ("aiplatform.customJobs.create", "aiplatform.customJobs.get", "logging.logEntries.list")
 ACT_AS = "iam.serviceAccounts.actAs"
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-_PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]\Z|\d{6,}\Z")
-_ACCOUNT = re.compile(r"[\w.-]+@[\w.-]+\.iam\.gserviceaccount\.com\Z|\d+-compute@developer\.\S+\Z")
-_REGISTRY = re.compile(
+_PROJECT = lazy(r"[a-z][a-z0-9-]{4,28}[a-z0-9]\Z|\d{6,}\Z")
+_ACCOUNT = lazy(r"[\w.-]+@[\w.-]+\.iam\.gserviceaccount\.com\Z|\d+-compute@developer\.\S+\Z")
+_REGISTRY = lazy(
     r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev/(?P<project>[^/]+)/(?P<repository>[^/]+)/"
     r"(?P<image>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:\w+))?\Z"
 )

@@ -8,21 +8,21 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftdoctor.job.value import Value
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job
+    from ftdoctor.job.value import Value
 
 #: In the order that huggingface_hub reads them (2.4.0 utils/_auth.py:147).
 NAMES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-_SHELL = re.compile(r"\A\s*[\"']?\$\{?(\w+)\}?[\"']?\s*\Z")
-_PYTHON = re.compile(r"(?:environ(?:\.get)?\s*[\[(]|getenv\()\s*[\"'](\w+)[\"']")
-_GET_TOKEN = re.compile(r"\bget_token\(\s*\)|HfFolder\.get_token")
+_SHELL = lazy(r"\A\s*[\"']?\$\{?(\w+)\}?[\"']?\s*\Z")
+_PYTHON = lazy(r"(?:environ(?:\.get)?\s*[\[(]|getenv\()\s*[\"'](\w+)[\"']")
+_GET_TOKEN = lazy(r"\bget_token\(\s*\)|HfFolder\.get_token")
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.dockerfile import Dockerfile
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.value import Value
 
 #: Images that somebody else built: the Dockerfile beside the job is not theirs.
-_PUBLIC = re.compile(
+_PUBLIC = lazy(
     r"(?:\w+-docker\.pkg\.dev|gcr\.io)/(?:vertex-ai|deeplearning-platform-release|cloud-aiplatform)/"
     r"|nvcr\.io/|ghcr\.io/(?:astral-sh|huggingface)/|public\.ecr\.aws/|quay\.io/|mcr\.microsoft\.com/"
     r"|registry\.hf\.space/|hf\.co/|docker\.io/"

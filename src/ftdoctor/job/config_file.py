@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.job.shell_expand import expand_text
 from ftdoctor.job.yaml_values import Template
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.source import Place, Source
     from ftdoctor.job.value import Value
 
-_SUBSTITUTION = re.compile(r"<\(\s*(envsubst|sed|cat)\b(.*)\)", re.S)
+_SUBSTITUTION = lazy(r"<\(\s*(envsubst|sed|cat)\b(.*)\)", re.S)
 
 
 def find_config(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Step, Unread
 from ftdoctor.job.shell_text import as_text
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.source import Place, Source
     from ftdoctor.job.value import Value
 
-_SHELL = re.compile(r"(?:.*/)?(?:ba|z|da|k|a)?sh\Z")
+_SHELL = lazy(r"(?:.*/)?(?:ba|z|da|k|a)?sh\Z")
 _OWNER = "the container's environment variable"
 
 

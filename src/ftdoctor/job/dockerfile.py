@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.job.source import Source
 from ftdoctor.job.value import Value, known, unknown
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Step
     from ftdoctor.job.source import Place
 
-_INSTRUCTION = re.compile(r"^[ \t]*([A-Za-z]+)(?:[ \t]+|$)(.*)$", re.S)
-_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::?([-+])([^}]*))?\}|(\w+))")
-_HEREDOC = re.compile(r"<<-?[\"']?([A-Za-z_]\w*)[\"']?")
+_INSTRUCTION = lazy(r"^[ \t]*([A-Za-z]+)(?:[ \t]+|$)(.*)$", re.S)
+_VARIABLE = lazy(r"\$(?:\{(\w+)(?::?([-+])([^}]*))?\}|(\w+))")
+_HEREDOC = lazy(r"<<-?[\"']?([A-Za-z_]\w*)[\"']?")
 _KNOWN = frozenset(
     "FROM RUN CMD LABEL MAINTAINER EXPOSE ENV ADD COPY ENTRYPOINT VOLUME USER WORKDIR ARG ONBUILD "
     "STOPSIGNAL HEALTHCHECK SHELL".split()

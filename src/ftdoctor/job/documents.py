@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.job.fences import Fence, fences
 from ftdoctor.job.shell_follow import Written
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
     from ftdoctor.job.source import Source
     from ftdoctor.job.value import Value
 
-_COMMAND = re.compile(
+_COMMAND = lazy(
     r"^(\s*(?:[#*>|]+\s*)?(?:[-*]\s+|\d+\.\s+)?`?(?:\$\s+)?)"
     r"((?:[A-Z][A-Z0-9_]*=\S+\s+)*(?:uvx\s+(?:--\S+\s+\S+\s+)?)?(?:hf|huggingface-cli|hfjobs)\s+(?:jobs\s+)?(?:uv\s+)?run\s.*"
     r"|gcloud\s+(?:(?:alpha|beta)\s+)?ai\s+(?:custom-jobs|hp-tuning-jobs)\s+create\b.*)$"
 )
-_PYTHON_SUBMITS = re.compile(
+_PYTHON_SUBMITS = lazy(
     r"aiplatform\.|CustomJob|CustomContainerTrainingJob|CustomPythonPackage|\brun_job\(|\brun_uv_job\("
     r"|hf_jobs\(|create_custom_job"
 )
-_WHOLE_TRAINING = re.compile(r"# /// script")
+_WHOLE_TRAINING = lazy(r"# /// script")
 
 
 def read(source: Source, env: ReadEnv) -> list[Job]:

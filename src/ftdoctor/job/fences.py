@@ -9,14 +9,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftdoctor.patterns import lazy
+
 if TYPE_CHECKING:
     from ftdoctor.job.source import Source
 
-_OPEN = re.compile(r"^([ \t>]*(?:[-*+] |\d+\. )?[ \t]*)(`{3,}|~{3,}|:{3,})\s*(.*?)\s*$")
-_DIRECTIVE = re.compile(
+_OPEN = lazy(r"^([ \t>]*(?:[-*+] |\d+\. )?[ \t]*)(`{3,}|~{3,}|:{3,})\s*(.*?)\s*$")
+_DIRECTIVE = lazy(
     r"^([ \t]*)\.\.\s+(?:code-block|code|sourcecode|parsed-literal)::\s*(\S*)\s*$"
 )
-_WORDS = re.compile(r"\{?([A-Za-z0-9_+.-]+)\}?")
+_WORDS = lazy(r"\{?([A-Za-z0-9_+.-]+)\}?")
 _SHELL = frozenset("bash sh shell zsh console shell-session terminal shellscript bat cmd".split())
 _LANGUAGES = {
     **dict.fromkeys(_SHELL, "shell"),
@@ -30,12 +32,12 @@ _LANGUAGES = {
     **dict.fromkeys(("diff", "patch", "output", "log", "mermaid", "text-output"), "other"),
 }
 #: Words above or in a block that say: this is how not to do it.
-_WRONG = re.compile(
+_WRONG = lazy(
     r"(?i)\b(?:wrong|incorrect|bad|broken|don'?t do this|do not do this|anti-?pattern|fails?"
     r"|deprecated|old way|before(?: the fix)?|will not work|won'?t work|never)\b"
     r"|[\u274c\u2717\u2716]"
 )
-_NAMED = re.compile(r"`?([\w./-]+\.(?:ya?ml|json|py|sh|txt|tf|tmpl|tpl))`?")
+_NAMED = lazy(r"`?([\w./-]+\.(?:ya?ml|json|py|sh|txt|tf|tmpl|tpl))`?")
 
 
 @dataclass(slots=True)

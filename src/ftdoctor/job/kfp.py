@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ftdoctor.job.model import Job, Script, Unread, WorkerPool
 from ftdoctor.job.value import known, unknown
 from ftdoctor.job.yaml_values import Mapping, Reader, Scalar, Sequence
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.readenv import ReadEnv
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.value import Value
     from ftdoctor.job.yaml_values import Node
 
-_TRAINS = re.compile(r"\btrl\b|transformers|\bpeft\b|unsloth|SFTTrainer|accelerate launch|torchrun")
+_TRAINS = lazy(r"\btrl\b|transformers|\bpeft\b|unsloth|SFTTrainer|accelerate launch|torchrun")
 _PIPELINE_NOTE = "what other steps of the pipeline hand over is not known here"
 _MACHINE_CALLS = (
     "create_custom_training_job_from_component",

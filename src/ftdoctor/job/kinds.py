@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ftdoctor.patterns import lazy
+
 #: Folders that hold other people's code or built things.
 SKIPPED_FOLDERS = frozenset(
     ".git .hg .venv venv env node_modules __pycache__ .tox .mypy_cache .ruff_cache .pytest_cache"
@@ -22,7 +24,7 @@ _BY_SUFFIX = {
 }
 _BY_NAME = {"Makefile": "make", "makefile": "make", "GNUmakefile": "make", "justfile": "make"}
 #: Text files of these names are no documents about jobs.
-_NOT_DOCUMENTS = re.compile(
+_NOT_DOCUMENTS = lazy(
     r"(?i)(?:^|/)(?:requirements|constraints|license|licence|authors)[^/]*\.txt$"
 )
 _LAUNCHES = re.compile(
@@ -44,7 +46,7 @@ _PYTHON = re.compile(
 _NOTEBOOK = re.compile(
     rb"aiplatform|vertexai|run_job|run_uv_job|hf_jobs|\btrl\b|transformers|peft|unsloth|gcloud"
 )
-_SUBMITS = re.compile(
+_SUBMITS = lazy(
     r"\baiplatform|agentplatform|vertexai|\brun_job\b|\brun_uv_job\b|\bhf_jobs\b|create_custom_job"
     r"|create_scheduled_(?:uv_)?job|gcloud|\bkfp\b|hf\W+jobs\W+(?:uv\W+)?run"
 )

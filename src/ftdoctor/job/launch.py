@@ -8,17 +8,17 @@ Flags without a value: accelerate 1.x `accelerate.commands.launch.launch_command
 from __future__ import annotations
 
 import posixpath
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.shell_text import as_text
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Step
     from ftdoctor.job.value import Value
 
-_PYTHON = re.compile(r"(?:.*/)?(?:python(?:\d(?:\.\d+)?)?|ipython3?|pypy3?)\Z")
+_PYTHON = lazy(r"(?:.*/)?(?:python(?:\d(?:\.\d+)?)?|ipython3?|pypy3?)\Z")
 _ACCELERATE = frozenset(
     "cpu debug downcast_bf16 dynamo_use_dynamic dynamo_use_fullgraph"
     " dynamo_use_regional_compilation enable_cpu_affinity fp8_use_autocast_during_eval h help"

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.model import Requirement
 from ftdoctor.job.requirements import normal, read_requirements
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.source import Place, Source
 
 _TOML_LOCKS = ("uv.lock", "poetry.lock", "pdm.lock")
-_PACKAGE = re.compile(
+_PACKAGE = lazy(
     r"(?m)^\[\[packages?\]\][ \t]*\n(?P<body>(?:(?!^\[\[packages?\]\]|^\[(?!packages?\.)).*\n?)*)"
 )
-_FIELD = re.compile(r"(?m)^(name|version|source|marker)\s*=\s*(?:\"([^\"]*)\"|(\{[^\n]*))")
-_REGISTRY = re.compile(r"(?:registry|index|url|git)\s*=\s*\"([^\"]*)\"")
-_INDEX = re.compile(r"https?://\S+?/whl/[A-Za-z0-9.]+")
+_FIELD = lazy(r"(?m)^(name|version|source|marker)\s*=\s*(?:\"([^\"]*)\"|(\{[^\n]*))")
+_REGISTRY = lazy(r"(?:registry|index|url|git)\s*=\s*\"([^\"]*)\"")
+_INDEX = lazy(r"https?://\S+?/whl/[A-Za-z0-9.]+")
 
 
 def is_lock(path: str) -> bool:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.value import known, unknown
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.source import Source
     from ftdoctor.job.value import Value
 
-_VARIABLE = re.compile(r"^(?:export\s+)?([A-Za-z_][\w.]*)\s*([:?+]?:?=)\s*(.*?)\s*$")
+_VARIABLE = lazy(r"^(?:export\s+)?([A-Za-z_][\w.]*)\s*([:?+]?:?=)\s*(.*?)\s*$")
 
 
 def read(source: Source, env: ReadEnv) -> list[Job]:

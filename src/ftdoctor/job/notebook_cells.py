@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.source import Source
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SPACE = re.compile(r"[ \t\r\n]*")
+_SPACE = lazy(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
-_INSTALLED = re.compile(r"Successfully installed ((?:[A-Za-z0-9._-]+-\d\S*[ \t]*)+)")
-_SATISFIED = re.compile(r"Requirement already satisfied: ([A-Za-z0-9._-]+)[^\n]*\((\d[^)\s]*)\)")
+_INSTALLED = lazy(r"Successfully installed ((?:[A-Za-z0-9._-]+-\d\S*[ \t]*)+)")
+_SATISFIED = lazy(r"Requirement already satisfied: ([A-Za-z0-9._-]+)[^\n]*\((\d[^)\s]*)\)")
 
 
 class BrokenNotebook(ValueError):

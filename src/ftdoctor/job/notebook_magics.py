@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ftdoctor.patterns import lazy
+
 if TYPE_CHECKING:
     from ftdoctor.job.source import Source
 
@@ -19,13 +21,13 @@ if TYPE_CHECKING:
 COMMAND, ENVIRONMENT = "__notebook_command__", "__notebook_environment__"
 #: Stands for a field of a Colab form that is left empty, to be filled in by whoever runs it.
 FORM = "__notebook_form__"
-_LINE = re.compile(
+_LINE = lazy(
     r"^(?P<indent>[ \t]*)(?P<target>[A-Za-z_][\w, ]*=[ \t]*)?"
     r"(?P<sign>!!?[ \t]*|%)(?P<body>[^=\s].*)$"
 )
-_EMPTY_FIELD = re.compile(r"^([ \t]*[A-Za-z_]\w*[ \t]*=[ \t]*)(?:\"\"|'')[ \t]*#[ \t]*@param\b.*$")
-_HELP = re.compile(r"^[ \t]*(?:\?\??[\w.*]+|[A-Za-z_][\w.]*\?\??)[ \t]*$")
-_CELL = re.compile(r"^%%(?P<name>[\w.]+)[ \t]*(?P<rest>.*)$")
+_EMPTY_FIELD = lazy(r"^([ \t]*[A-Za-z_]\w*[ \t]*=[ \t]*)(?:\"\"|'')[ \t]*#[ \t]*@param\b.*$")
+_HELP = lazy(r"^[ \t]*(?:\?\??[\w.*]+|[A-Za-z_][\w.]*\?\??)[ \t]*$")
+_CELL = lazy(r"^%%(?P<name>[\w.]+)[ \t]*(?P<rest>.*)$")
 #: Cell magics under which the cell is Python all the same.
 _PYTHON_CELLS = frozenset(
     "capture time timeit prun memit mprun python python3 pypy debug cell_fused skip snakeviz "
@@ -34,8 +36,8 @@ _PYTHON_CELLS = frozenset(
 _SHELL_CELLS = frozenset({"bash", "sh", "shell", "zsh", "!", "system", "sx"})
 #: Line magics that run a program as a shell would.
 _PROGRAMS = frozenset({"pip", "conda", "mamba", "uv", "pip3"})
-_EXPRESSION = re.compile(r"(?<!\$)(?<!\{)\{([^{}]+)\}(?!\})")
-_NAME = re.compile(r"(?<![\\$])\$\{?([A-Za-z_]\w*)\}?")
+_EXPRESSION = lazy(r"(?<!\$)(?<!\{)\{([^{}]+)\}(?!\})")
+_NAME = lazy(r"(?<![\\$])\$\{?([A-Za-z_]\w*)\}?")
 
 
 @dataclass(slots=True)

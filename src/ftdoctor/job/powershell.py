@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ftdoctor.job.shell_follow import Written
 from ftdoctor.job.shell_text import as_text
 from ftdoctor.job.value import known, unknown
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
     from ftdoctor.job.source import Source
     from ftdoctor.job.value import Value
 
-_ASSIGN = re.compile(
+_ASSIGN = lazy(
     r"(?im)^[ \t]*(?:\[\w+\]\s*)?\$((?:env:)?\w+)\s*=\s*"
     r"(?:\"([^\"\n`]*)\"|'([^'\n]*)'|([^\n]*?))[ \t]*$"
 )
-_HERE = re.compile(r"@([\"'])[ \t]*\n(.*?)\n\1@([^\n]*)$", re.S | re.M)
-_TARGET = re.compile(
+_HERE = lazy(r"@([\"'])[ \t]*\n(.*?)\n\1@([^\n]*)$", re.S | re.M)
+_TARGET = lazy(
     r"(?i)(?:Out-File|Set-Content)(?:\s+-\w+)*?\s+(?:-(?:File)?Path\s+)?[\"']?([^\s\"'|]+)"
 )
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.py_abstract import Abstract, At, Const, FileText, Map, Seq, Unk
 from ftdoctor.job.py_text import render
 from ftdoctor.job.source import Source
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LITERAL = re.compile(r"(?P<prefix>[rRbBuUfF]{0,2})(?P<quote>'''|\"\"\"|'|\")")
+_LITERAL = lazy(r"(?P<prefix>[rRbBuUfF]{0,2})(?P<quote>'''|\"\"\"|'|\")")
 
 
 def text_source(value: Abstract | None, context: str, shell: bool = False) -> Source | None:

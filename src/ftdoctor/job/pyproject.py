@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.requirements import normal, parse_requirement
 from ftdoctor.job.value import Value, known
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Requirement
@@ -87,7 +88,7 @@ def _list(source: Source, items: Any, origin: str) -> list[Requirement]:
     return found
 
 
-_CARET = re.compile(r"([\^~])\s*(\d+(?:\.\d+)*)")
+_CARET = lazy(r"([\^~])\s*(\d+(?:\.\d+)*)")
 
 
 def _poetry(source: Source, table: dict[str, Any], project: Project) -> None:

@@ -12,21 +12,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Requirement, Unread
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.readenv import ReadEnv
     from ftdoctor.job.source import Place, Source
 
-_NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?\s*")
+_NAME = lazy(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[([^\]]*)\])?\s*")
 _CLAUSE = r"(?:===|==|~=|!=|<=|>=|<|>)\s*[^\s,;()\"']+"
-_SPECIFIER = re.compile(rf"\(?\s*({_CLAUSE}(?:\s*,\s*{_CLAUSE})*)\s*,?\s*\)?\s*(?:;|$)")
-_URL = re.compile(r"(?:(?:git|hg|svn|bzr)\+|https?://|file:)\S+")
-_EGG = re.compile(r"[#&]egg=([A-Za-z0-9._-]+)")
-_WHEEL = re.compile(
+_SPECIFIER = lazy(rf"\(?\s*({_CLAUSE}(?:\s*,\s*{_CLAUSE})*)\s*,?\s*\)?\s*(?:;|$)")
+_URL = lazy(r"(?:(?:git|hg|svn|bzr)\+|https?://|file:)\S+")
+_EGG = lazy(r"[#&]egg=([A-Za-z0-9._-]+)")
+_WHEEL = lazy(
     r"([A-Za-z0-9_.]+?)-(\d[A-Za-z0-9_.!]*(?:\+[A-Za-z0-9_.]+)?)-(?:[^/]*-)*[^/]*\.whl"
 )
-_SDIST = re.compile(r"([A-Za-z0-9_.-]+?)-(\d[A-Za-z0-9.!]*(?:\+[A-Za-z0-9.]+)?)\.(?:tar\.gz|zip)")
-_REPOSITORY = re.compile(r"/([A-Za-z0-9._-]+?)(?:\.git)?(?:@[^#\s]*)?(?:#\S*)?$")
+_SDIST = lazy(r"([A-Za-z0-9_.-]+?)-(\d[A-Za-z0-9.!]*(?:\+[A-Za-z0-9.]+)?)\.(?:tar\.gz|zip)")
+_REPOSITORY = lazy(r"/([A-Za-z0-9._-]+?)(?:\.git)?(?:@[^#\s]*)?(?:#\S*)?$")
 
 
 def normal(name: str) -> str:
@@ -113,7 +114,7 @@ class RequirementsFile:
         self.unread: list[Unread] = []
 
 
-_OPTION = re.compile(r"(-[a-zA-Z]|--[a-z-]+)(?:\s*=\s*|\s+|(?<=-[a-zA-Z]))(.*)")
+_OPTION = lazy(r"(-[a-zA-Z]|--[a-z-]+)(?:\s*=\s*|\s+|(?<=-[a-zA-Z]))(.*)")
 
 
 def read_requirements(source: Source, env: ReadEnv | None = None) -> list[Requirement]:

@@ -15,6 +15,7 @@ from ftdoctor.job.shell_expand import Scope, text_of, words_of
 from ftdoctor.job.shell_parse import Block, Simple
 from ftdoctor.job.shell_text import ShellText, as_text, make
 from ftdoctor.job.value import unknown
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,7 @@ _WRAPPERS = frozenset(
 )
 #: Options of wrappers that take a value of their own.
 _WRAPPER_VALUES = {"sudo": "ugpCHT", "nice": "n", "ionice": "cn", "timeout": "ks", "env": "uCS"}
-_ENV_FILE = re.compile(r"(?:^|[\s'\"/])((?:[\w./-]*/)?\.?[\w-]*\.env|\.env[\w.-]*)\b")
+_ENV_FILE = lazy(r"(?:^|[\s'\"/])((?:[\w./-]*/)?\.?[\w-]*\.env|\.env[\w.-]*)\b")
 
 
 @dataclass(slots=True)

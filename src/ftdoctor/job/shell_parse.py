@@ -9,13 +9,14 @@ import re
 from dataclasses import dataclass, field
 
 from ftdoctor.job.shell_words import MAX_DEPTH, META, Heredoc, Word, Words
+from ftdoctor.patterns import lazy
 
-_ASSIGN = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]\n]*\])?(\+?)=")
-_FUNCTION = re.compile(
+_ASSIGN = lazy(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]\n]*\])?(\+?)=")
+_FUNCTION = lazy(
     r"(?:function\s+([\w.:\-]+)\s*(?:\(\s*\))?|([\w.:\-]+)\s*\(\s*\))\s*(?=[{(\n])"
 )
-_REDIRECT = re.compile(r"(\d*|&)(<<<|<<-?|>>|>&|<&|&>>|&>|>\||<>|>|<)")
-_KEYWORD = re.compile(r"[A-Za-z_{}!\[(]+")
+_REDIRECT = lazy(r"(\d*|&)(<<<|<<-?|>>|>&|<&|&>>|&>|>\||<>|>|<)")
+_KEYWORD = lazy(r"[A-Za-z_{}!\[(]+")
 _OPENERS = frozenset(
     ("if", "while", "until", "for", "select", "case", "{", "!", "function", "time")
 )

@@ -9,16 +9,18 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ftdoctor.patterns import lazy
+
 if TYPE_CHECKING:
     from ftdoctor.job.shell_parse import Block
 
 BLANKS = " \t"
 META = frozenset(" \t\n;&|<>()")
 #: `<YOUR_BUCKET>` in a document is a placeholder, not a redirection.
-_PLACEHOLDER = re.compile(r"<[A-Za-z](?:[A-Za-z0-9_.\-]|[ ](?=[A-Za-z0-9])){0,60}>")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_CONTINUED = re.compile(r"\\{1,2}[ \t]*\n")
-_TRAILING = re.compile(r"\\[ \t]+\n")
+_PLACEHOLDER = lazy(r"<[A-Za-z](?:[A-Za-z0-9_.\-]|[ ](?=[A-Za-z0-9])){0,60}>")
+_NAME = lazy(r"[A-Za-z_][A-Za-z0-9_]*")
+_CONTINUED = lazy(r"\\{1,2}[ \t]*\n")
+_TRAILING = lazy(r"\\[ \t]+\n")
 #: How deep expansions may nest; deeper text is taken as it stands.
 MAX_DEPTH = 30
 

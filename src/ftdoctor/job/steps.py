@@ -11,6 +11,7 @@ from ftdoctor.job.launch import launch_of
 from ftdoctor.job.model import Script, Unread
 from ftdoctor.job.shell_text import as_text
 from ftdoctor.job.value import known
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _DEEPEST = 4
 _MOST_STEPS = 3000
 #: The scripts behind `trl sft` and its kin, at their addresses in the repository of trl.
-_TRL_SCRIPT = re.compile(
+_TRL_SCRIPT = lazy(
     r"(?:/trl/[^\s]*(?:trl|examples)/scripts/|\btrl/scripts/)(sft|dpo|grpo|kto|reward|rloo|orpo|cpo)\.py"
 )
 
@@ -360,7 +361,20 @@ def add_script(
             for key, value in launch.options.items():
                 training.launch.setdefault(key, value if value is not None else known("true"))
     job.trainings.extend(trainings)
+    _siblings(job, script, env)
     return script
+
+
+def _siblings(job: Job, script: Script, env: ReadEnv) -> None:
+    """Note the modules of a script that are files beside it: Jobs ships the script alone."""
+    if job.platform != "hf-jobs" or not script.source.path:
+        return
+    from ftdoctor.job.readenv import ReadEnv
+
+    beside = ReadEnv.beside(script.source.path, env.files)
+    for module, place in script.imports.items():
+        if beside.read_file(f"{module}.py") or beside.read_file(f"{module}/__init__.py"):
+            job.extra.setdefault("local_modules", []).append((module, place))
 
 
 def read_script_header(job: Job, source: Source) -> None:

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Job, Unread, WorkerPool
 from ftdoctor.job.value import known, unknown
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.readenv import ReadEnv
     from ftdoctor.job.source import Source
     from ftdoctor.job.value import Value
 
-_RESOURCE = re.compile(r'(?m)^[ \t]*resource\s+"(google_vertex_ai_[a-z_]+)"\s+"([\w-]+)"\s*\{')
-_VARIABLE = re.compile(r'(?m)^[ \t]*variable\s+"([\w-]+)"\s*\{')
-_LOCALS = re.compile(r"(?m)^[ \t]*locals\s*\{")
-_PAIR = re.compile(r'(?m)^[ \t]*"?([A-Za-z_]\w*)"?\s*[=:]\s*("(?:[^"\\\n]|\\.)*"|[\w.\[\]-]+)')
-_BLOCK = re.compile(r"(?m)^[ \t]*([A-Za-z_]\w*)\s*(?:=\s*)?\{")
-_POOLS = re.compile(r"(?m)^[ \t]*(?:worker_pool_specs?|worker_pools?)\s*(?:=\s*)?[\[{]")
+_RESOURCE = lazy(r'(?m)^[ \t]*resource\s+"(google_vertex_ai_[a-z_]+)"\s+"([\w-]+)"\s*\{')
+_VARIABLE = lazy(r'(?m)^[ \t]*variable\s+"([\w-]+)"\s*\{')
+_LOCALS = lazy(r"(?m)^[ \t]*locals\s*\{")
+_PAIR = lazy(r'(?m)^[ \t]*"?([A-Za-z_]\w*)"?\s*[=:]\s*("(?:[^"\\\n]|\\.)*"|[\w.\[\]-]+)')
+_BLOCK = lazy(r"(?m)^[ \t]*([A-Za-z_]\w*)\s*(?:=\s*)?\{")
+_POOLS = lazy(r"(?m)^[ \t]*(?:worker_pool_specs?|worker_pools?)\s*(?:=\s*)?[\[{]")
 
 
 def read(source: Source, env: ReadEnv) -> list[Job]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ftdoctor.job.value import known, unknown
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,15 +30,21 @@ Scalar = yaml.nodes.ScalarNode
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: A template's own line, and an expression inside a value.
-_STATEMENT = re.compile(
-    r"(?m)^[ \t]*(?:\{%.*?%\}|\{\{-?\s*(?:if|else|end|range|with)\b.*?\}\})[ \t]*$"
+_STATEMENT = lazy(
+    r"(?m)^[ \t]*(?:\{%[^\n]{0,300}?%\}|\{\{-?[ ]*(?:if|else|end|range|with)\b[^\n]{0,300}?\}\})[ \t]*$"
 )
-_EXPRESSION = re.compile(
-    r"\{\{.*?\}\}|\$\{[^{}\n]*\}|\$\$?\([^()\n]*\)|\\\$|<%.*?%>|@[A-Z][A-Z0-9_]*@|%\([A-Za-z_]\w*\)s"
+#: What fills a template in, and `$(...)`, `\$` of a here-document, which must not be parsed.
+_HOLE = re.compile(
+    r"\{\{[^{}\n]{0,300}\}\}|\$\{[^{}\n]{0,300}\}|<%[^%\n]{0,300}%>|@[A-Z][A-Z0-9_]{0,60}@"
+    r"|%\([A-Za-z_]\w{0,60}\)s"
 )
-_HOLE = re.compile(r"\{\{.*?\}\}|\$\{[^{}\n]*\}|<%.*?%>|@[A-Z][A-Z0-9_]*@|%\([A-Za-z_]\w*\)s")
+_EXPRESSION = lazy(_HOLE.pattern + r"|\$\$?\([^()\n]{0,300}\)|\\\$")
+#: Block sequences opened on one line, or an indentation that only nesting gives.
+_MANY_ITEMS = lazy(r"(?m)^[ ]*(?:[-?][ \t]+){60}|^[ ]{600}[ ]*\S")
+_BRACKETS = lazy(r"[\[\]{}]")
+_DEEPEST = 300
 _COVER = 0xE000
-_MARKS = re.compile("[\ue000-\ue0ff]")
+_MARKS = lazy("[\ue000-\ue0ff]")
 
 
 class BrokenYaml(ValueError):
@@ -77,6 +84,8 @@ class Reader:
     def documents(self) -> list[Node]:
         """Return the root node of each document. Raises BrokenYaml."""
         text = _cover(self.source.text)
+        if too_deep(text):
+            raise BrokenYaml("it is nested too deeply", 1, 1)
         try:
             return [node for node in yaml.compose_all(text, Loader=_LOADER) if node is not None]
         except yaml.YAMLError as error:
@@ -148,16 +157,6 @@ class Reader:
             return known(word in ("true", "yes", "on"), text.place, text.value)
         return unknown(f"{text.value!r} is not true or false", text.place, text.value)
 
-    def plain(self, node: Node, depth: int = 0) -> Any:
-        """Return plain Python data of a node (texts, numbers, lists, dicts), for settings files."""
-        if depth > 30:
-            return None
-        if isinstance(node, Mapping):
-            return {key: self.plain(value, depth + 1) for key, _, value in self.pairs(node)}
-        if isinstance(node, Sequence):
-            return [self.plain(item, depth + 1) for item in node.value]
-        return scalar(node.tag, _uncover(node.value))
-
     def _filled(self, raw: str, place: Place, multiline: bool) -> Value[str]:
         if self.template.expand is not None:
             if "$" in raw or "\\" in raw or "`" in raw:
@@ -191,19 +190,17 @@ class Reader:
         self.env.keep(place, fragment)
 
 
-def scalar(tag: str, text: str) -> Any:
-    """Return a scalar's Python value by its resolved YAML 1.1 tag."""
-    kind = tag.rsplit(":", 1)[-1]
-    try:
-        if kind == "int":
-            return int(text.replace("_", ""), 0)
-        if kind == "float":
-            return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
-    except ValueError:
-        return text
-    if kind == "bool":
-        return text.lower() in ("true", "yes", "on", "y")
-    return None if kind == "null" else text
+def too_deep(text: str) -> bool:
+    """Whether a YAML text nests deeper than any job: libyaml would run out of stack on it."""
+    if _MANY_ITEMS.search(text):
+        return True
+    depth = 0
+    for bracket in _BRACKETS.findall(text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > _DEEPEST:
+            return True
+        depth = max(depth, 0)
+    return False
 
 
 def _cover(text: str) -> str:

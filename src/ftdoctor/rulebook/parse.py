@@ -6,13 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.errors import RuleError
+from ftdoctor.patterns import lazy
 from ftdoctor.rulebook.model import SEVERITIES, After, Before, FixTemplate, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CODE = re.compile(r"FT-[A-Z]{2,8}-\d{3}\Z")
-NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
+CODE = lazy(r"FT-[A-Z]{2,8}-\d{3}\Z")
+NAME = lazy(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 KEYS = frozenset(
     (
         "code name parent severity since platforms summary before after explain fixes "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ftdoctor.patterns import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.source import Source
     from ftdoctor.rulebook.model import Finding, Rule
 
-_IGNORE = re.compile(r"(?:#|//|<!--)\s*ftdoctor:\s*ignore\[([^\]\n]*)\]\s*(.*)")
+_IGNORE = lazy(r"(?:#|//|<!--)\s*ftdoctor:\s*ignore\[([^\]\n]*)\]\s*(.*)")
 
 
 @dataclass(slots=True)

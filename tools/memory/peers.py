@@ -1,7 +1,7 @@
 """What other estimators say of the same steps, for the table of `tools.memory.validate`.
 
-They live in a virtual environment of their own (`pip install canifinetune ftuneai`), whose python is
-named by FTDOCTOR_PEERS. `accelerate estimate-memory` is its formula (commands/estimate.py: Adam
+They live in a virtual environment of their own (`pip install canifinetune ftuneai`); FTDOCTOR_PEERS
+names its python. `accelerate estimate-memory` is its formula (commands/estimate.py: Adam
 training takes four times the weights of the dtype), since the command wants the Hub.
 """
 

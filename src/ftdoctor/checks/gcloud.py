@@ -153,7 +153,9 @@ def unknown_pool_key(context: Context, **_: object) -> Iterator[Hit]:
     if command is None:
         return
     keys = table("gcloud_custom_jobs")["worker_pool_spec"]
-    for name, place in command.pool_keys:
+    apart = [(word.split("=", 1)[0], place) for word, place in command.stray if _is_pool_item(word)]
+    strange = [(name, place) for name, place in apart if name not in keys]
+    for name, place in [*command.pool_keys, *strange]:
         if not re.fullmatch(r"[A-Za-z][\w-]*", name.strip()):
             if "=" in name or not re.search(r"\w", name):
                 continue
@@ -240,7 +242,9 @@ def _broken_by_space(command: GcloudCommand) -> bool:
 
 def _is_pool_item(word: str) -> bool:
     key = word.split("=", 1)[0]
-    return "=" in word and key in table("gcloud_custom_jobs")["worker_pool_spec"]
+    return "=" in word and (
+        key in _KEY_HINTS or key in table("gcloud_custom_jobs")["worker_pool_spec"]
+    )
 
 
 def space_in_pool_spec(context: Context, **_: object) -> Iterator[Hit]:

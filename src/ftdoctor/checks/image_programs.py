@@ -37,9 +37,7 @@ _LACKS: tuple[tuple[str, str, str], ...] = (
         "uv torchrun accelerate trl hf",
     ),
 )
-_SYSTEM = lazy(
-    r"apt(?:-get)?\s+(?:-\S+\s+)*install|apk\s+add|(?:micro)?(?:mamba|conda)\s+install"
-)
+_SYSTEM = lazy(r"apt(?:-get)?\s+(?:-\S+\s+)*install|apk\s+add|(?:micro)?(?:mamba|conda)\s+install")
 _PACKAGES = lazy(
     r"\bpip[\d.]*\s+install|\buv\s+(?:pip|sync|tool)|install\.sh|poetry\s+install|get-pip"
 )

@@ -26,9 +26,7 @@ _NO_PAD = lazy(
     r"|mistralai/Mistral-7B-(?:Instruct-)?v0\.[123]|tiiuae/falcon-(?:7b|40b)(?:-instruct)?",
     re.I,
 )
-_PADS = lazy(
-    r"padding\s*=\s*(?:True|[\"'](?:max_length|longest)[\"'])|DataCollatorWithPadding"
-)
+_PADS = lazy(r"padding\s*=\s*(?:True|[\"'](?:max_length|longest)[\"'])|DataCollatorWithPadding")
 
 
 def pad_token_missing(context: Context, **_: object) -> Iterator[Hit]:

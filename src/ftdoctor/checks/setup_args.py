@@ -293,9 +293,7 @@ def _loaded_for_training(training: Training, value: Value[object]) -> bool:
     return value.place.line <= trainer.line
 
 
-_ZERO3 = lazy(
-    r"zero_?-?(?:stage_?)?3|\"stage\"\s*:\s*3|zero_stage\D{0,3}3|stage3|ds_z3", re.I
-)
+_ZERO3 = lazy(r"zero_?-?(?:stage_?)?3|\"stage\"\s*:\s*3|zero_stage\D{0,3}3|stage3|ds_z3", re.I)
 
 
 def zero3_device_map(context: Context, **_: object) -> Iterator[Hit]:

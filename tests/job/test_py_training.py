@@ -250,3 +250,14 @@ def test_keywords_filtered_by_signature_keep_their_values() -> None:
     )
     assert found.arguments["max_length"].value == 5
     assert found.open
+
+
+def test_a_helper_that_nobody_calls_is_no_job() -> None:
+    from ftdoctor.job.py_job import script_job
+
+    helper = "import torch\n@torch.no_grad()\ndef step(model, loss):\n    model.train()\n    loss.backward()\n"
+    assert script_job(Source("helper.py", helper), ReadEnv()) == []
+    main = helper + "step(net, net(x))\n"
+    assert len(script_job(Source("main.py", main), ReadEnv())) == 1
+    entry = "import torch, click\n@click.command()\ndef main(loss):\n    loss.backward()\n"
+    assert len(script_job(Source("entry.py", entry), ReadEnv())) == 1

@@ -41,6 +41,22 @@ class TooMuch(Exception):
     """The file is larger or deeper than what is followed."""
 
 
+#: Decorators that make no entry point of a function.
+_PLAIN = frozenset(
+    "abstractmethod cache cached_property classmethod contextmanager inference_mode jit lru_cache "
+    "no_grad overload override property script setter staticmethod wraps".split()
+)
+
+
+def _is_entry(func: Func) -> bool:
+    """Whether a decorator may make a function an entry point."""
+    for decorator in getattr(func.node, "decorator_list", []):
+        node = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if getattr(node, "attr", getattr(node, "id", "")) not in _PLAIN:
+            return True
+    return False
+
+
 class Run:
     """The state while a file is followed.
 
@@ -86,6 +102,7 @@ class Run:
         self.most_steps = _MAX_STEPS
         self.rounds = _MAX_ROUNDS
         self.level = 0
+        self.own_calls = 0
         self.depth = 0
         self.stopped = ""
 
@@ -100,13 +117,24 @@ class Run:
         self._guarded(lambda: self.block(tree.body))
 
     def rest(self) -> None:
-        """Follow the functions that nothing has called, with unknown parameters."""
-        for func in list(self.functions):
+        """Follow the functions that nothing has called, with unknown parameters.
+
+        Decorated ones come first: a decorator often makes an entry point (click, Modal, pipelines).
+        What the others call does not run by itself; `own_calls` counts the calls before.
+        """
+        functions = list(self.functions)
+        functions.sort(key=lambda func: not _is_entry(func))
+        self.own_calls = -1
+        for func in functions:
+            if self.own_calls < 0 and not _is_entry(func):
+                self.own_calls = len(self.calls)
             if id(func.node) not in self.called:
                 self.called.add(id(func.node))
                 self.rounds = _REST_ROUNDS
                 self.most_steps = min(_MAX_STEPS, self.steps + _REST_STEPS)
                 self._guarded(lambda func=func: self.inline(func, [], {}, "", None))  # type: ignore[misc]
+        if self.own_calls < 0:
+            self.own_calls = len(self.calls)
 
     def _guarded(self, work: Callable[[], object]) -> None:
         if self.stopped:

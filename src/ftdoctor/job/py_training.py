@@ -254,7 +254,9 @@ def _other(run: Run) -> Training | None:
     start = hands_over[0] if hands_over else (models[0] if models else None)
     if start is not None:
         py_model.model_of(run, training, start)
-    if not fits:
+    own = run.calls[: run.own_calls]
+    if not any(call is fit for fit in fits for call in own):
+        # No training, or one in a function that this file itself does not call.
         training.notes.append(ONLY_USES)
     return training
 

@@ -23,9 +23,7 @@ _CLAUSE = r"(?:===|==|~=|!=|<=|>=|<|>)\s*[^\s,;()\"']+"
 _SPECIFIER = lazy(rf"\(?\s*({_CLAUSE}(?:\s*,\s*{_CLAUSE})*)\s*,?\s*\)?\s*(?:;|$)")
 _URL = lazy(r"(?:(?:git|hg|svn|bzr)\+|https?://|file:)\S+")
 _EGG = lazy(r"[#&]egg=([A-Za-z0-9._-]+)")
-_WHEEL = lazy(
-    r"([A-Za-z0-9_.]+?)-(\d[A-Za-z0-9_.!]*(?:\+[A-Za-z0-9_.]+)?)-(?:[^/]*-)*[^/]*\.whl"
-)
+_WHEEL = lazy(r"([A-Za-z0-9_.]+?)-(\d[A-Za-z0-9_.!]*(?:\+[A-Za-z0-9_.]+)?)-(?:[^/]*-)*[^/]*\.whl")
 _SDIST = lazy(r"([A-Za-z0-9_.-]+?)-(\d[A-Za-z0-9.!]*(?:\+[A-Za-z0-9.]+)?)\.(?:tar\.gz|zip)")
 _REPOSITORY = lazy(r"/([A-Za-z0-9._-]+?)(?:\.git)?(?:@[^#\s]*)?(?:#\S*)?$")
 

@@ -185,3 +185,21 @@ def test_any_command_is_survived(words: list[str], image: str) -> None:
     command = "pip install " + " ".join(shlex.quote(w) for w in words)
     made = job(command, image=image or "python:3.12")
     assert made.environment is not None
+
+
+@pytest.mark.parametrize(
+    ("header", "package", "there"),
+    [
+        (["sentence-transformers[train]"], "wandb", None),
+        (["huggingface_hub[cli]", "trl"], "wandb", False),
+        (["unsloth[colab-new]"], "wandb", None),
+        (["some-package-of-ours", "trl"], "wandb", None),
+        (["trl[vlm]"], "pillow", True),
+        (["transformers[torch]"], "accelerate", True),
+        (["matplotlib", "trl"], "pillow", True),
+        (["evaluate", "trl"], "requests", True),
+        (["trl", "peft"], "requests", False),
+    ],
+)
+def test_what_packages_bring_along(header: list[str], package: str, there: bool | None) -> None:
+    assert present(job(header=header), package) is there

@@ -12,7 +12,7 @@ from ftdoctor.job.pep440 import at_least, exact_pin, local_label, public
 from ftdoctor.job.releases import canonical
 from ftdoctor.job.surroundings import header_of, job_steps
 from ftdoctor.job.torch_build import index_label, offered
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Edit, Hit, TextEdit
 
 if TYPE_CHECKING:
@@ -205,6 +205,8 @@ def old_cli(context: Context) -> Iterator[Hit]:
             {"hub": hub, "old": f"huggingface-cli {verb}".strip(), "new": new},
             {"hub_from": shown(job, "huggingface-hub")},
             edits=_cli_edit(step, verb),
+            summary=f"`huggingface-cli {verb}`".replace(" `", "`")
+            + f" does not work with huggingface_hub {hub}: the command is `hf` since 1.0",
         )
 
 
@@ -258,5 +260,9 @@ def trl_command(context: Context) -> Iterator[Hit]:
         if name in ("trl", "accelerate", "deepspeed") and present(job, name) is False:
             if true(step.assignments.get("PATH")) or job.environment is None:
                 continue
-            yield Hit(step.argv[0].place or step.place, {"program": name})
+            yield Hit(
+                step.argv[0].place or step.place,
+                {"program": name},
+                summary=f"`{name}` is called, and nothing that is installed provides it",
+            )
             return

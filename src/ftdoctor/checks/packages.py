@@ -122,7 +122,11 @@ def tracker(context: Context) -> Iterator[Hit]:
             if name == "tensorboard" and present(job, "tensorboardx") is not False:
                 continue
             place: Place | None = value.place if value is not None else None
-            yield Hit(place, {"tracker": str(name), "package": package})
+            yield Hit(
+                place,
+                {"tracker": str(name), "package": package},
+                summary=f"report_to names {name}, and {package} is not installed",
+            )
 
 
 def pillow(context: Context) -> Iterator[Hit]:
@@ -143,7 +147,12 @@ def pillow(context: Context) -> Iterator[Hit]:
         if not _is_vlm(model) or (trl and not at_least(trl, "0.22")):
             continue
         place = training.model.place if training.model else None
-        yield Hit(place, {"model": model})
+        yield Hit(
+            place,
+            {"model": model},
+            summary=f"{model} is a vision-language model; trl loads its image processor, which "
+            "needs Pillow, and that is not installed",
+        )
 
 
 def _is_vlm(model: str) -> bool:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Resolved
-from ftdoctor.job.releases import canonical, releases
+from ftdoctor.job.releases import canonical, needs, releases
 from ftdoctor.tables import table
 
 if TYPE_CHECKING:
     from ftdoctor.job.environment import Environment
 
+#: Extras that the release tables keep (tools/release_table.py): one that a release lacks is empty.
+_FOLLOWED = frozenset(
+    "peft quantization quantize vllm deepspeed diffusers liger vlm kernels torch vision accelerate "
+    "sentencepiece tiktoken video audio chat-template sklearn cli hf-transfer hf-xet".split()
+)
 #: Packages that bring nothing that a training script would import.
 _LEAVES = frozenset(
     "torchao triton hf-transfer hf-xet ninja wheel setuptools pip packaging tomli exceptiongroup "
@@ -56,10 +61,15 @@ def close(state: dict[str, Resolved], environment: Environment) -> list[str]:
         name = queue.pop()
         resolved = state.get(name)
         exact = bool(releases(name)) and resolved is not None and resolved.version is not None
+        requirement = asked.get(name)
         if exact and name not in _BRINGS:
+            extras = {canonical(e) for e in requirement.extras} if requirement else set()
+            version = (resolved.version if resolved else None) or ""
+            known = {n.extra for n in needs(name, version, environment.python, environment.arch)}
+            if extras - known - _FOLLOWED:
+                open_reasons.append(f"what {name}[{','.join(sorted(extras))}] brings is not known")
             continue
         direct = brings(name)
-        requirement = asked.get(name)
         with_extras = requirement is not None and bool(requirement.extras) and not exact
         if direct is None or (with_extras and name not in _BRINGS):
             open_reasons.append(f"what {name} brings along is not in the tables")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 _PLAIN = lazy(r"v?(\d+(?:\.\d+)*)(?:\.post(\d+))?(?:\+([a-z0-9.]+))?\Z")
 _CLAUSE = lazy(r"\s*(===|==|~=|!=|<=|>=|<|>)\s*([^\s,;]+)\s*\Z")

@@ -245,7 +245,10 @@ FOUND = {
     "submodule": ("import trl.trainer\ntrl.trainer.SFTTrainer('m', tokenizer=1)\n", "tokenizer"),
     "name alias": ("from trl import SFTTrainer as S\nS('m', tokenizer=1)\n", "tokenizer"),
     "assigned": ("import trl\nS = trl.SFTTrainer\nS('m', tokenizer=1)\n", "tokenizer"),
-    "dict": ("from trl import SFTTrainer\nd = {'tokenizer': 1}\nSFTTrainer('m', **d)\n", "tokenizer"),
+    "dict": (
+        "from trl import SFTTrainer\nd = {'tokenizer': 1}\nSFTTrainer('m', **d)\n",
+        "tokenizer",
+    ),
     "dict()": ("from trl import SFTTrainer\nSFTTrainer('m', **dict(tokenizer=1))\n", "tokenizer"),
     "grown dict": (
         "from trl import SFTTrainer\nd = {}\nd['tokenizer'] = 1\nSFTTrainer('m', **d)\n",

@@ -109,6 +109,9 @@ class Table:
                         self.model_types.set(model_type, index, 1)
 
     def _add_names(self, index: int, release: Release) -> None:
+        for package in release.packages:
+            if package not in release.modules and "._" not in package:
+                self.modules.set(package, index, 1)  # there, but not read
         for module in release.modules:
             if any(part.startswith("_") for part in module.split(".")):
                 continue
@@ -116,7 +119,8 @@ class Table:
             record = release.modules[module]
             for submodule in record["structure"] or ():
                 path = f"{module}.{submodule}"
-                if path not in release.modules and path not in release.exports:
+                known = path in release.modules or path in release.exports
+                if not known and path not in release.packages:
                     # A module name that is served without a file of its own.
                     self.modules.set(path, index, 1)
             for name in release.namespace(module):

@@ -108,7 +108,10 @@ class Release:
                 names[name] = ("mod", source, "")
         for kind in ("functions", "classes"):
             for name in record[kind]:
-                names[name] = ("def", module, name)
+                # `try: from other import X / except ImportError: class X` is the other's X.
+                taken = names.get(name, ("", "", ""))
+                if taken[0] != "ref" or taken[1].split(".")[0] == self.package:
+                    names[name] = ("def", module, name)
         return names
 
     def _is_open(self, module: str) -> bool:
@@ -226,6 +229,8 @@ class Release:
             for kind, base in bases
         ):
             return _OPEN
+        if record["init"] is not None and record["new"] is not None:
+            return _OPEN  # both see the arguments
         if record["init"] is not None:
             return self.joined(record["init"], lambda target: self._super(key, bases, target))
         if record["data"] and record["data"]["init"]:

@@ -1,0 +1,90 @@
+"""`ftdoctor api` and `ftdoctor migrate` as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftdoctor.cli import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OLD_SCRIPT = """\
+from trl import SFTConfig, SFTTrainer
+
+settings = SFTConfig("out", max_seq_length=512)
+trainer = SFTTrainer("acme/model", args=settings, tokenizer=None)
+trainer.train()
+"""
+
+
+def test_signature_at_a_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["api", "trl.SFTConfig", "--with", "trl==0.19.1"]) == 0
+    out = capsys.readouterr().out
+    assert "trl.SFTConfig  class of trl 0.19.1" in out
+    assert "max_seq_length" in out.split("Not in trl 0.19.1")[0]
+    assert "deprecated since 0.16.0" in out
+
+
+def test_one_parameter(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["api", "trl.SFTTrainer.tokenizer", "--format", "json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["asked"] == "tokenizer"
+    assert data["parameters"] == []
+    assert data["others"][0]["until"] == "0.15.2"
+    assert data["others"][0]["replacement"] == "processing_class"
+
+
+def test_inherited_field_is_the_base_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["api", "trl.SFTConfig.evaluation_strategy", "--format", "json"]) == 0
+    row = json.loads(capsys.readouterr().out)["others"][0]
+    assert (row["package"], row["until"]) == ("transformers", "4.50.3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["api", "trl.NoSuchThing"], 3, "No release read"),
+        (["api", "numpy.array"], 2, "package that has a table"),
+        (["api", "trl.SFTConfig", "--with", "trl==99"], 2, "not in the table"),
+        (["api", "trl.SFTConfig", "--with", "trl"], 2, "PKG==VERSION"),
+        (["api", "trl.SFTConfig", "--with", "numpy==2.0"], 2, "no API table"),
+    ],
+)
+def test_wrong_use_is_told(
+    arguments: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == code
+    assert said in capsys.readouterr().err
+
+
+def test_migrate_shows_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(OLD_SCRIPT)
+    arguments = ["migrate", str(script), "--from", "trl==0.15", "--to", "trl==1.16"]
+    assert run([*arguments, "--diff"]) == 0
+    out = capsys.readouterr().out
+    assert "+settings = SFTConfig" in out
+    assert script.read_text() == OLD_SCRIPT
+    assert run([*arguments, "--write"]) == 0
+    edited = script.read_text()
+    assert 'SFTConfig("out", max_length=512)' in edited
+    assert "processing_class=None" in edited
+    assert run([*arguments, "--format", "json"]) == 0
+
+
+def test_migrate_tells_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("from trl import DataCollatorForCompletionOnlyLM\n")
+    assert run(["migrate", str(script), "--from", "trl==0.15.2", "--to", "trl==1.16"]) == 1
+    assert "completion_only_loss" in capsys.readouterr().out
+
+
+def test_migrate_of_what_is_no_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("def (:\n")
+    assert run(["migrate", str(script), "--from", "trl==0.15.2"]) == 4
+    assert "not Python" in capsys.readouterr().err

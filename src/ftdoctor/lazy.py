@@ -17,7 +17,8 @@ class _Lazy:
         self._source = (pattern, flags)
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(re.compile(*self._source), name)
+        pattern: Any = re.compile(*self._source)
+        found = getattr(pattern, name)
         setattr(self, name, found)
         return found
 

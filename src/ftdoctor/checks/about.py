@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.model import Job, Step, Training, WorkerPool
     from ftdoctor.job.source import Place
     from ftdoctor.job.value import Value
+    from ftdoctor.rulebook.model import Severity
 
 #: Forms that say how the job is launched; a bare script or notebook does not.
 LAUNCHED = frozenset(
@@ -151,6 +152,19 @@ def env_texts(job: Job) -> Iterator[tuple[int, str, str]]:
             text = get(value)
             if isinstance(text, str):
                 yield index, name, text
+
+
+_DOCUMENT = (".md", ".mdx", ".markdown", ".rst", ".txt", ".qmd", ".ipynb")
+
+
+def document(place: Place | None) -> bool:
+    """Whether a text stands in a document or notebook, whose reader is to adapt it."""
+    return place is not None and (place.path.endswith(_DOCUMENT) or "docstring" in place.context)
+
+
+def softer(place: Place | None) -> Severity | None:
+    """Return "warning" for an example in a document, None (the rule's own) for anything else."""
+    return "warning" if document(place) else None
 
 
 def truthy(text: str | None) -> bool:

@@ -18,7 +18,7 @@ from ftdoctor.checks.about import (
     remote,
 )
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Hit, Severity, Unsure
 from ftdoctor.tables import table
 

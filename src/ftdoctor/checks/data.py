@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftdoctor.checks.about import code, code_gap, launched, remote
 from ftdoctor.checks.token_uses import node_place
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Hit, Severity
 from ftdoctor.tables import table
 

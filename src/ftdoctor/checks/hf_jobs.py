@@ -6,9 +6,9 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from ftdoctor.checks.about import HF_JOBS, code, code_gap, program, trains, words
+from ftdoctor.checks.about import HF_JOBS, code, code_gap, program, softer, trains, words
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
 from ftdoctor.tables import table
 
@@ -151,7 +151,8 @@ def local_script(context: Context, **_: object) -> Iterator[Hit]:
         if name and not name.startswith(("http", "/usr", "/opt", "$")):
             index = words(step).index(name)
             values = {"script": name, "image": image}
-            yield Hit(step.argv[index].place or step.place, values, values)
+            spot = step.argv[index].place or step.place
+            yield Hit(spot, values, values, severity=softer(spot))
             return
 
 
@@ -181,7 +182,8 @@ def call_local_path(context: Context, **_: object) -> Iterator[Hit]:
     given = job.extra.get("local_script")
     text = get(given) if given is not None else None
     if given and isinstance(text, str) and not text.startswith(("http://", "https://")):
-        yield Hit(given.place or job.place, {"path": text}, {"script": text})
+        spot = given.place or job.place
+        yield Hit(spot, {"path": text}, {"script": text}, severity=softer(spot))
 
 
 _RELATIVE = lazy(r"(?!https?:|hf:|gs:|s3:|/)[\w.~-][\w./ -]*\Z")

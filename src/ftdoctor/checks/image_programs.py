@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import program, remote, step_text
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Hit
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import HF_JOBS
 from ftdoctor.checks.token_uses import node_place
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Hit
 
 if TYPE_CHECKING:

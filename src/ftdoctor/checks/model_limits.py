@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftdoctor.checks.about import argument, code, launched, remote
 from ftdoctor.checks.token_uses import live_nodes, node_place
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Hit, Severity
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftdoctor.checks.about import HF_JOBS, argument, code, code_gap, launched, remote, trains, words
 from ftdoctor.checks.token_uses import node_place
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Edit, Hit, TextEdit
 
 if TYPE_CHECKING:

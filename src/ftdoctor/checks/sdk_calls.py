@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.checks.token_uses import node_place
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Edit, Hit, TextEdit
 from ftdoctor.tables import table
 

@@ -16,7 +16,7 @@ from ftdoctor.checks.token_forms import (
 )
 from ftdoctor.checks.token_uses import family, uses
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Hit, Severity
 
 if TYPE_CHECKING:

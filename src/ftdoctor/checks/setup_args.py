@@ -16,7 +16,7 @@ from ftdoctor.checks.about import (
     words,
 )
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Hit
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 USER = lazy(r"hf_[A-Za-z0-9]{34}\Z")
 OAUTH = lazy(r"hf_oauth_(?!_refresh_)[\w-]+(?:\.[\w-]*){0,2}\Z")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ftdoctor.checks.about import env_place, environments, step_text
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,7 @@ from ftdoctor.checks.about import (
     argument,
     code,
     code_gap,
+    document,
     env_open,
     env_place,
     env_texts,
@@ -23,7 +24,7 @@ from ftdoctor.checks.about import (
 from ftdoctor.checks.token_forms import claims, kind, malformed, placeholder
 from ftdoctor.checks.token_uses import TokenUse, family, uses
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit, Unsure
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from ftdoctor.job.model import Job
     from ftdoctor.job.source import Place
 
-_DOCUMENT = (".md", ".mdx", ".markdown", ".rst", ".txt", ".qmd", ".ipynb")
 _VARIABLE = lazy(r"\$(?:\{(\w+)\}|(\w+))\Z")
 #: Seconds that a trusted publisher's token lives. https://huggingface.co/docs/hub/trusted-publishers
 _CI_LIFE = 3600
@@ -48,7 +48,7 @@ def placeholder_left(context: Context, **_: object) -> Iterator[Hit]:
         if not text or key in seen or not placeholder(text) or _compared(context.job, use):
             continue
         seen.add(key)
-        soft = _document(use.place) or use.family == "tracker" or form_field(context.job, use.place)
+        soft = document(use.place) or use.family == "tracker" or form_field(context.job, use.place)
         severity: Severity | None = "warning" if soft else None
         yield Hit(
             use.place,
@@ -56,11 +56,6 @@ def placeholder_left(context: Context, **_: object) -> Iterator[Hit]:
             {"name": use.name, "text": text},
             severity=severity,
         )
-
-
-def _document(place: Place | None) -> bool:
-    """Whether a text stands in a document that its reader is to fill in, or in a notebook."""
-    return place is not None and (place.path.endswith(_DOCUMENT) or "docstring" in place.context)
 
 
 def _blank_for_good(job: Job, use: TokenUse) -> bool:

@@ -18,7 +18,7 @@ from ftdoctor.checks.about import (
     report_targets,
 )
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit, Unsure
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.value import get
 from ftdoctor.job.vertex_fields import AROUND, JOB_SPEC, POOL, camel
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import code, env_place, env_texts, environments
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Edit, Hit, TextEdit
 
 if TYPE_CHECKING:

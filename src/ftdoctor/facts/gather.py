@@ -11,7 +11,7 @@ from ftdoctor.facts.ask import ask
 from ftdoctor.facts.token import JobToken, job_token, local_token
 from ftdoctor.facts.value import Unknown
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from ftdoctor.facts.google_login import GoogleLogin, read_login
 from ftdoctor.facts.value import Unknown
 from ftdoctor.job.value import get
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

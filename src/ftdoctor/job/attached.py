@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.dockerfile import Dockerfile

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.job.shell_expand import expand_text
 from ftdoctor.job.yaml_values import Template
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

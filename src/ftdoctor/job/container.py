@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Step, Unread
 from ftdoctor.job.shell_text import as_text
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

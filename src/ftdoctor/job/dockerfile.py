@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.job.source import Source
 from ftdoctor.job.value import Value, known, unknown
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Step

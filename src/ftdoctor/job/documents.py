@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.job.fences import Fence, fences
 from ftdoctor.job.shell_follow import Written
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job

@@ -9,15 +9,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.source import Source
 
 _OPEN = lazy(r"^([ \t>]*(?:[-*+] |\d+\. )?[ \t]*)(`{3,}|~{3,}|:{3,})\s*(.*?)\s*$")
-_DIRECTIVE = lazy(
-    r"^([ \t]*)\.\.\s+(?:code-block|code|sourcecode|parsed-literal)::\s*(\S*)\s*$"
-)
+_DIRECTIVE = lazy(r"^([ \t]*)\.\.\s+(?:code-block|code|sourcecode|parsed-literal)::\s*(\S*)\s*$")
 _WORDS = lazy(r"\{?([A-Za-z0-9_+.-]+)\}?")
 _SHELL = frozenset("bash sh shell zsh console shell-session terminal shellscript bat cmd".split())
 _LANGUAGES = {

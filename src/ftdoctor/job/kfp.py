@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ftdoctor.job.model import Job, Script, Unread, WorkerPool
 from ftdoctor.job.value import known, unknown
 from ftdoctor.job.yaml_values import Mapping, Reader, Scalar, Sequence
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.readenv import ReadEnv

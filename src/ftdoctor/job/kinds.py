@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 #: Folders that hold other people's code or built things.
 SKIPPED_FOLDERS = frozenset(
@@ -24,9 +24,7 @@ _BY_SUFFIX = {
 }
 _BY_NAME = {"Makefile": "make", "makefile": "make", "GNUmakefile": "make", "justfile": "make"}
 #: Text files of these names are no documents about jobs.
-_NOT_DOCUMENTS = lazy(
-    r"(?i)(?:^|/)(?:requirements|constraints|license|licence|authors)[^/]*\.txt$"
-)
+_NOT_DOCUMENTS = lazy(r"(?i)(?:^|/)(?:requirements|constraints|license|licence|authors)[^/]*\.txt$")
 _LAUNCHES = re.compile(
     rb"gcloud\s[^\n]{0,80}\bai\b|\bhf\s+jobs\b|huggingface-cli\s+(?:jobs|job)\b|\bhfjobs\b|\btrl\s+(?:sft|dpo|grpo|kto|reward"
     rb"|rloo|orpo|online-dpo)\b|accelerate\s+launch|\btorchrun\b|torch\.distributed|\bdeepspeed\b|uv\s+run\b"

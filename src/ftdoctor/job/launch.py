@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.shell_text import as_text
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Step

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.model import Requirement
 from ftdoctor.job.requirements import normal, read_requirements
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.source import Place, Source

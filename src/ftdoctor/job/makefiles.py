@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.value import known, unknown
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job
@@ -40,7 +40,7 @@ def read(source: Source, env: ReadEnv) -> list[Job]:
     if current:
         recipes.append(current)
     jobs: list[Job] = []
-    for recipe in recipes:
+    for recipe in recipes[:500]:
         text = _recipe(source, recipe)
         script = read_script(text, variables, where="submit", guarded=True)
         found = [job for step in script.steps for job in submitted(step, script, text, env)]

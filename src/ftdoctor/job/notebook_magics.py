@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.source import Source

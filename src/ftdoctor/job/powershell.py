@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftdoctor.job.shell_follow import Written
 from ftdoctor.job.shell_text import as_text
 from ftdoctor.job.value import known, unknown
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job
@@ -20,7 +20,7 @@ _ASSIGN = lazy(
     r"(?im)^[ \t]*(?:\[\w+\]\s*)?\$((?:env:)?\w+)\s*=\s*"
     r"(?:\"([^\"\n`]*)\"|'([^'\n]*)'|([^\n]*?))[ \t]*$"
 )
-_HERE = lazy(r"@([\"'])[ \t]*\n(.*?)\n\1@([^\n]*)$", re.S | re.M)
+_HERE = re.compile(r"@([\"'])[ \t]*\n")
 _TARGET = lazy(
     r"(?i)(?:Out-File|Set-Content)(?:\s+-\w+)*?\s+(?:-(?:File)?Path\s+)?[\"']?([^\s\"'|]+)"
 )
@@ -65,27 +65,43 @@ def _assign(variables: dict[str, Value[str]], match: re.Match[str], source: Sour
 
 def _as_shell(text: str) -> str:
     """Return the text with the same length in the shape that the shell reader knows."""
-    text = _HERE.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), text)
+    for start, _, _, end in _here_spans(text):
+        # Same length: the spans that follow stay right.
+        text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
     text = re.sub(r"<#.*?#>", lambda m: re.sub(r"[^\n]", " ", m.group()), text, flags=re.S)
     text = re.sub(r"`(?=[ \t]*(?:\n|$))", r"\\", text)
     text = re.sub(r"\$env:(\w)", lambda m: " " * 0 + "$" + m.group(1), text, flags=re.I)
     return re.sub(r"(?m)^([ \t]*)&[ \t](?=\w)", r"\1  ", text)
 
 
+def _here_spans(text: str) -> list[tuple[int, int, int, int]]:
+    """Return (start, first character of the body, its end, end of the line after) of each @"..."@."""
+    found: list[tuple[int, int, int, int]] = []
+    at = 0
+    while len(found) < 200 and (match := _HERE.search(text, at)):
+        close = text.find("\n" + match.group(1) + "@", match.end() - 1)
+        if close < 0:
+            break
+        line = text.find("\n", close + 3)
+        at = len(text) if line < 0 else line
+        found.append((match.start(), match.end(), close, at))
+    return found
+
+
 def _here_strings(source: Source, variables: dict[str, Value[str]]) -> dict[str, Written]:
     found: dict[str, Written] = {}
-    for match in _HERE.finditer(source.text):
-        target = _TARGET.search(match.group(3))
-        before = re.search(r"\$(\w+)\s*=\s*$", source.text[: match.start()])
+    for start, first, close, end in _here_spans(source.text):
+        target = _TARGET.search(source.text[close + 3 : end])
+        before = re.search(r"\$(\w+)\s*=\s*$", source.text[max(0, start - 80) : start])
         if target is None and before is not None:
-            later = re.search(rf"\${before.group(1)}\s*\|\s*([^\n]+)", source.text[match.end() :])
+            later = re.search(rf"\${before.group(1)}\s*\|\s*([^\n]+)", source.text[end:])
             target = _TARGET.search(later.group(1)) if later else None
         if target is None:
             continue
-        first = source.line_column(match.start(2))[0]
-        last = source.line_column(match.end(2))[0]
-        body = source.block(first, last, "here-string")
-        expands = match.group(1) == '"'
+        body = source.block(
+            source.line_column(first)[0], source.line_column(close)[0], "here-string"
+        )
+        expands = source.text[start + 1] == '"'
         from ftdoctor.job.shell_expand import Scope
 
         scope = Scope(source, owner="PowerShell variable") if expands else None

@@ -302,7 +302,7 @@ class Scope:
 class Func(Abstract):
     """A function, method or lambda of the file."""
 
-    __slots__ = ("bound", "node", "owner", "scope", "source")
+    __slots__ = ("bound", "decorators", "node", "owner", "scope", "source")
 
     def __init__(
         self,
@@ -318,6 +318,8 @@ class Func(Abstract):
         self.source = source
         self.bound = bound
         self.owner = owner
+        #: What its decorators evaluate to.
+        self.decorators: list[Abstract] = []
 
 
 class Cls(Abstract):

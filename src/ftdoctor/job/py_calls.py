@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from ftdoctor.job import py_cli, py_library, py_methods, py_objects, py_text
+from ftdoctor.job import py_cli, py_kfp, py_library, py_methods, py_objects, py_text
 from ftdoctor.job.py_abstract import (
     Abstract,
     At,
@@ -76,6 +76,10 @@ def arguments(run: Run, node: Any) -> Arguments:
 
 def invoke(run: Run, callee: Abstract, given: Arguments, at: At) -> Abstract:
     """Call a value."""
+    if isinstance(callee, Func) and callee.decorators and py_kfp.component(callee) is not None:
+        # A step of a pipeline: it runs elsewhere, and the call gives a task that can be configured.
+        name = f"{py_kfp.TASK}{getattr(callee.node, 'name', '')}"
+        return external(run, name, given, at, callee)
     if isinstance(callee, Func):
         return run.inline(callee, given.args, given.kwargs, given.open, at.node)
     if isinstance(callee, Cls):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ftdoctor.job.py_abstract import Abstract, At, Const, FileText, Map, Seq, Unk
 from ftdoctor.job.py_text import render
 from ftdoctor.job.source import Source
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -242,8 +242,7 @@ def _delete(run: Run, node: Any) -> int:
 
 def _function(run: Run, node: Any) -> int:
     func = Func(node, run.scope, run.source)
-    for decorator in node.decorator_list:
-        run.eval(decorator)
+    func.decorators = [run.eval(decorator) for decorator in node.decorator_list]
     run.functions.append(func)
     run.bind(node.name, func)
     return NORMAL

@@ -32,10 +32,12 @@ def jobs_of(run: Run, source: Source, env: ReadEnv, broken: str = "") -> list[Jo
     """Return the jobs that a followed file submits."""
     from ftdoctor.job.py_commands import command_jobs
     from ftdoctor.job.py_hf import hf_jobs
+    from ftdoctor.job.py_kfp import component_jobs
     from ftdoctor.job.py_vertex_calls import vertex_jobs
 
     jobs = [*vertex_jobs(run, source, env), *hf_jobs(run, source, env)]
     jobs += command_jobs(run, source, env)
+    jobs += component_jobs(run, source, [job.extra.get("component", "") for job in jobs])
     if jobs:
         script = Script(source, "submit", broken=broken)
         note_facts(run, script)

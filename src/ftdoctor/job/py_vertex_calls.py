@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftdoctor.job import py_kfp
 from ftdoctor.job.model import Unread, WorkerPool
-from ftdoctor.job.py_abstract import Abstract, Const, Map, Obj, Seq, text_of
+from ftdoctor.job.py_abstract import Abstract, Const, Func, Map, Obj, Seq, text_of
 from ftdoctor.job.py_ops import reason_of
 from ftdoctor.job.py_values import command_texts, place_of, text
 from ftdoctor.job.py_vertex import (
@@ -282,6 +283,9 @@ class _Reader:
             pool = WorkerPool(place=place_of(call))
             pool.image = maybe_text(call.kwargs.get("container_uri"))
             self._machines(job, pool, call)
+        step = call.arg("component_spec", 0)
+        if isinstance(step, Func):
+            py_kfp.fill(job, job.pools[0], step, self.run)
         place = place_of(call)
         job.unread.append(Unread("pipeline", "its other steps are not read", place))
         return self._finish(job, call, call)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.requirements import normal, parse_requirement
 from ftdoctor.job.value import Value, known
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Requirement

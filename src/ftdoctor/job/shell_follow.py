@@ -15,7 +15,7 @@ from ftdoctor.job.shell_expand import Scope, text_of, words_of
 from ftdoctor.job.shell_parse import Block, Simple
 from ftdoctor.job.shell_text import ShellText, as_text, make
 from ftdoctor.job.value import unknown
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,12 +9,10 @@ import re
 from dataclasses import dataclass, field
 
 from ftdoctor.job.shell_words import MAX_DEPTH, META, Heredoc, Word, Words
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 _ASSIGN = lazy(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]\n]*\])?(\+?)=")
-_FUNCTION = lazy(
-    r"(?:function\s+([\w.:\-]+)\s*(?:\(\s*\))?|([\w.:\-]+)\s*\(\s*\))\s*(?=[{(\n])"
-)
+_FUNCTION = lazy(r"(?:function\s+([\w.:\-]+)\s*(?:\(\s*\))?|([\w.:\-]+)\s*\(\s*\))\s*(?=[{(\n])")
 _REDIRECT = lazy(r"(\d*|&)(<<<|<<-?|>>|>&|<&|&>>|&>|>\||<>|>|<)")
 _KEYWORD = lazy(r"[A-Za-z_{}!\[(]+")
 _OPENERS = frozenset(

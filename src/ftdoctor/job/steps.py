@@ -11,7 +11,7 @@ from ftdoctor.job.launch import launch_of
 from ftdoctor.job.model import Script, Unread
 from ftdoctor.job.shell_text import as_text
 from ftdoctor.job.value import known
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

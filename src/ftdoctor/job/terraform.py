@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Job, Unread, WorkerPool
 from ftdoctor.job.value import known, unknown
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from ftdoctor.job.readenv import ReadEnv

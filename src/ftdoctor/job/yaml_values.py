@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ftdoctor.job.value import known, unknown
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,8 @@ Scalar = yaml.nodes.ScalarNode
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: A template's own line, and an expression inside a value.
 _STATEMENT = lazy(
-    r"(?m)^[ \t]*(?:\{%[^\n]{0,300}?%\}|\{\{-?[ ]*(?:if|else|end|range|with)\b[^\n]{0,300}?\}\})[ \t]*$"
+    r"(?m)^[ \t]*(?:\{%[^\n]{0,300}?%\}"
+    r"|\{\{-?[ ]*(?:if|else|end|range|with)\b[^\n]{0,300}?\}\})[ \t]*$"
 )
 #: What fills a template in, and `$(...)`, `\$` of a here-document, which must not be parsed.
 _HOLE = re.compile(

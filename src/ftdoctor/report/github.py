@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftdoctor.redact import redact
+from ftdoctor.report.summary import not_read
 
 if TYPE_CHECKING:
     from ftdoctor.inspection import Inspection
@@ -44,5 +45,5 @@ def render(inspection: Inspection) -> str:
                 text += f"\n{finding.fixes[0].command}"
         rows.append(f"::{_LEVELS[finding.severity]} {','.join(properties)}::{_data(redact(text))}")
     for unread in inspection.broken:
-        rows.append(f"::warning ::{_data(redact(f'{unread.what}: {unread.reason}'))}")
+        rows.append(f"::warning ::{_data(redact(not_read(unread)))}")
     return "\n".join(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftdoctor.redact import redact
-from ftdoctor.report.summary import sentence
+from ftdoctor.report.summary import not_read, sentence
 from ftdoctor.report.understood import FORMS, lines
 
 if TYPE_CHECKING:
@@ -44,5 +44,5 @@ def render(inspection: Inspection) -> str:
             rows += [f"- {s.code} {s.name}: {_cell(s.reason)}" for s in report.skipped]
             rows += ["", "</details>", ""]
     for unread in inspection.broken:
-        rows.append(f"- not read: `{unread.what}`: {_cell(unread.reason)}")
+        rows.append(f"- not read: {_cell(not_read(unread))}")
     return "\n".join(rows).rstrip()

@@ -6,11 +6,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ftdoctor.inspection import Inspection
+    from ftdoctor.job.model import Unread
 
 
 def count(number: int, word: str) -> str:
     """Return "1 error", "2 errors"."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def not_read(unread: Unread) -> str:
+    """Return what was not read and why, in one line."""
+    what = unread.what
+    if what == "broken" and unread.place is not None:
+        what = str(unread.place) if unread.place.line > 1 else unread.place.path
+    return f"{what}: {unread.reason}"
 
 
 def sentence(inspection: Inspection) -> str:

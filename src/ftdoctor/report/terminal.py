@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftdoctor.redact import redact
-from ftdoctor.report.summary import count, sentence
+from ftdoctor.report.summary import count, not_read, sentence
 from ftdoctor.report.understood import FORMS, lines
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _job(report: JobReport, width: int) -> Iterator[str]:
     for label, text in lines(job):
         yield from _wrap(text, width, " " * 12, f"  {label:<10}")
     for unread in job.unread[:4]:
-        yield from _wrap(f"{unread.what}: {unread.reason}", width, " " * 12, "  not read  ")
+        yield from _wrap(not_read(unread), width, " " * 12, "  not read  ")
     yield ""
     texts = _texts(report)
     for finding in report.findings:
@@ -126,11 +126,11 @@ def render(inspection: Inspection, width: int = 100, *, verbose: bool = False) -
             rows.append(f"  and {len(skipped) - len(shown)} more (--verbose)")
         rows.append("")
     for unread in inspection.broken:
-        rows += _wrap(f"not read: {unread.what}: {unread.reason}", width, "  ", "")
+        rows += _wrap(f"not read: {not_read(unread)}", width, "  ", "")
     if inspection.passed_over:
         listed = inspection.passed_over if verbose else inspection.passed_over[:5]
         rows.append(click.style("Passed over", bold=True))
-        rows += [redact(f"  {u.what}: {u.reason}") for u in listed]
+        rows += [redact(f"  {not_read(u)}") for u in listed]
         if len(inspection.passed_over) > len(listed):
             rows.append(f"  and {len(inspection.passed_over) - len(listed)} more (--verbose)")
         rows.append("")

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.errors import RuleError
-from ftdoctor.patterns import lazy
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import SEVERITIES, After, Before, FixTemplate, Rule
 
 if TYPE_CHECKING:

@@ -6,7 +6,16 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from ftdoctor.checks.about import HF_JOBS, argument, code, code_gap, launched, remote, trains, words
+from ftdoctor.checks.about import (
+    argument,
+    code,
+    code_gap,
+    launched,
+    remote,
+    softer,
+    trains,
+    words,
+)
 from ftdoctor.checks.token_uses import node_place
 from ftdoctor.job.value import get
 from ftdoctor.lazy import lazy
@@ -74,14 +83,9 @@ def lost(context: Context, **_: object) -> Iterator[Hit]:
             continue  # the arguments may be cut short; nothing is claimed without a folder
         if _one_of_many(job):
             return
-        yield Hit(
-            folder.place if folder is not None and folder.place else job.place,
-            {
-                "folder": where or "the default folder",
-                "platform": "HF Jobs" if job.form in HF_JOBS else "Vertex AI",
-            },
-            {"output_dir": where},
-        )
+        spot = folder.place if folder is not None and folder.place else job.place
+        values = {"folder": where or "the default folder"}
+        yield Hit(spot, values, {"output_dir": where}, severity=softer(spot))
         return
 
 

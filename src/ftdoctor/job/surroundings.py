@@ -156,6 +156,8 @@ def _python(job: Job, kind: Kind, image: Image | None) -> tuple[str, str]:
             if fits and (base or len(fits) == 1):
                 return fits[0], f"requires-python {wanted}"
         return "", "uv takes any Python that requires-python allows"
+    if kind == "uv-project" and (image is None or image.family not in ("python", "uv")):
+        return "", "uv takes any Python that the project allows"
     if kind == "venv" and any(t[:2] == ["uv", "venv"] for _, t in job_steps(job)):
         return "", "uv chooses the Python"
     if base:

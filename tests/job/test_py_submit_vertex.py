@@ -267,3 +267,46 @@ def test_a_command_put_together_from_lines_keeps_their_places() -> None:
     assert [step.place.line for step in found.steps] == [5, 6, 7]
     assert [(r.name, r.specifier) for r in found.requirements] == [("trl", "==1.0.0")]
     assert found.steps[0].argv[0].value == "set"
+
+
+def test_pipeline_components() -> None:
+    found = jobs(
+        "from kfp import dsl\n"
+        "from google_cloud_pipeline_components.v1.custom_job import "
+        "create_custom_training_job_from_component\n"
+        "@dsl.component(base_image='gcr.io/p/i', packages_to_install=['trl==0.9.6'])\n"
+        "def train(model_id: str):\n    from trl import SFTTrainer, SFTConfig\n"
+        "    SFTTrainer(model=model_id, args=SFTConfig('o')).train()\n"
+        "@dsl.component\ndef prepare():\n    print(1)\n"
+        "custom = create_custom_training_job_from_component(train, machine_type='g2-standard-8',\n"
+        "    accelerator_type='NVIDIA_L4', accelerator_count=1)\n"
+        "@dsl.pipeline(name='p')\ndef pipeline():\n    prepare()\n    custom(model_id='org/m')\n"
+    )
+    assert [j.form for j in found] == ["kfp"]
+    pool = found[0].pools[0]
+    assert pool.image is not None
+    assert pool.image.value == "gcr.io/p/i"
+    assert pool.machine_type is not None
+    assert pool.machine_type.value == "g2-standard-8"
+    assert found[0].requirements[0].specifier == "==0.9.6"
+    assert found[0].trainings[0].model is not None
+    assert found[0].trainings[0].model.value == "org/m"
+
+
+def test_airflow_and_rest() -> None:
+    operator = job(
+        "from airflow.providers.google.cloud.operators.vertex_ai.custom_job import (\n"
+        "    CreateCustomContainerTrainingJobOperator)\n"
+        "CreateCustomContainerTrainingJobOperator(task_id='t', display_name='d', container_uri='gcr.io/i',\n"
+        "  machine_type='n1-standard-4', accelerator_type='NVIDIA_TESLA_T4', accelerator_count=1)"
+    )
+    assert operator.pools[0].accelerator_type is not None
+    rest = job(
+        "import requests\nR = 'us-east1'\nrequests.post(f'https://{R}-aiplatform.googleapis.com/v1/projects/p/'\n"
+        "  f'locations/{R}/customJobs', json={'displayName': 'd', 'jobSpec': {'workerPoolSpecs': [\n"
+        "  {'machineSpec': {'machineType': 'n1-standard-4'}, 'containerSpec': {'imageUri': 'i'}}]}})"
+    )
+    assert rest.region is not None
+    assert rest.region.value == "us-east1"
+    assert rest.pools[0].machine_type is not None
+    assert "camel_keys" not in rest.extra

@@ -79,6 +79,7 @@ def invoke(run: Run, callee: Abstract, given: Arguments, at: At) -> Abstract:
     if isinstance(callee, Func) and callee.decorators and py_kfp.component(callee) is not None:
         # A step of a pipeline: it runs elsewhere, and the call gives a task that can be configured.
         name = f"{py_kfp.TASK}{getattr(callee.node, 'name', '')}"
+        run.inline(callee, given.args, given.kwargs, given.open, at.node)
         return external(run, name, given, at, callee)
     if isinstance(callee, Func):
         return run.inline(callee, given.args, given.kwargs, given.open, at.node)
@@ -95,6 +96,10 @@ def invoke(run: Run, callee: Abstract, given: Arguments, at: At) -> Abstract:
                 callee.open or given.open,
             )
             return invoke(run, callee.args[0], merged, at)
+        if callee.name.startswith("create_custom_training_job") and callee.args:
+            step = callee.args[0]
+            if isinstance(step, Func):
+                run.inline(step, given.args, given.kwargs, given.open, at.node)
         return external(run, f"{callee.callee}()", given, at, callee, callee.imported)
     return Unk(reason_of(callee), at)
 

@@ -47,7 +47,16 @@ _KFP = (
     "CustomContainerTrainingJobRunOp",
     "CustomPythonPackageTrainingJobRunOp",
 )
-_ROOTS = ("google", "vertexai", "agentplatform", "aiplatform", "vertex_ai", "airflow", "kfp")
+_ROOTS = (
+    "google",
+    "google_cloud_pipeline_components",
+    "vertexai",
+    "agentplatform",
+    "aiplatform",
+    "vertex_ai",
+    "airflow",
+    "kfp",
+)
 
 
 def vertex_jobs(run: Run, source: Source, env: ReadEnv) -> list[Job]:
@@ -101,7 +110,7 @@ class _Reader:
             return self._client(call, "hyperparameter_tuning_job", "trial_job_spec")
         if name in _KFP and call.kwargs:
             return self._component(call)
-        if name.startswith("create_custom_training_job") and call.kwargs:
+        if name.startswith("create_custom_training_job") and call.kwargs and name[-1] != ")":
             return self._component(call)
         if name == "post" and call.callee.startswith("requests."):
             return self._rest(call)

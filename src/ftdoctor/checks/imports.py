@@ -94,29 +94,40 @@ def _distribution(module: str) -> str:
 
 
 def modules(context: Context) -> Iterator[Hit]:
-    """The script imports a package that is not in the environment that runs it."""
+    """The script imports packages that are not in the environment that runs it."""
     job = context.job
+    environment = job.environment
     seen: set[str] = set()
     for script in job.scripts:
         if script.role not in ("training", "notebook"):
             continue
+        isolated = bool(environment and environment.isolated)
+        unread_header = bool(header_of(script.source.text)) and not isolated
+        nothing = not (environment and environment.taken)
+        missing: list[tuple[str, str, ast.stmt]] = []
         for module, node in unconditional(script):
             package = _distribution(module)
             if not package or module.split(".")[0] in _OWN_RULE or package in seen:
                 continue
-            if present(job, package) is not False:
-                continue
-            seen.add(package)
-            environment = job.environment
-            isolated = bool(environment and environment.isolated)
-            unread_header = bool(header_of(script.source.text)) and not isolated
+            if present(job, package) is False:
+                seen.add(package)
+                missing.append((module, package, node))
+        # When nothing is installed at all, one finding says it better than one for each import.
+        groups = [missing] if unread_header or nothing else [[one] for one in missing]
+        for group in filter(None, groups):
+            module, package, node = group[0]
+            packages = " ".join(name for _, name, _ in group)
             why = (
                 "the header with its dependencies is read by `uv run` only, not by python"
                 if unread_header
+                else "the job installs nothing"
+                if nothing
                 else "nothing that is installed brings it along"
             )
+            listed = packages.replace(" ", ", ")
             yield Hit(
                 script.source.place(node.lineno, node.col_offset + 1),
-                {"module": module, "package": package, "why": why},
-                summary=f"`{module}` is imported and {package} is not installed: {why}",
+                {"module": module, "package": packages, "why": why},
+                summary=f"`{module}` is imported and {listed} "
+                f"{'are' if len(group) > 1 else 'is'} not installed: {why}",
             )

@@ -179,7 +179,7 @@ class Parser(Words):
             end = text.find("))", start)
             self.pos = len(text) if end < 0 else end + 2
             return None
-        if text[start] == "(":
+        if text[start : start + 1] == "(":
             self.pos += 1
             block = self.block((")",), "subshell")
             self.pos += 1

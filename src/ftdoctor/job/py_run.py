@@ -48,11 +48,12 @@ _PLAIN = frozenset(
 )
 
 
-def _is_entry(func: Func) -> bool:
-    """Whether a decorator may make a function an entry point."""
+def _is_entry(func: Func, wanted: str = "") -> bool:
+    """Whether a decorator (`wanted`, or any) may make a function an entry point."""
     for decorator in getattr(func.node, "decorator_list", []):
         node = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if getattr(node, "attr", getattr(node, "id", "")) not in _PLAIN:
+        name = getattr(node, "attr", getattr(node, "id", ""))
+        if name == wanted or (not wanted and name not in _PLAIN):
             return True
     return False
 
@@ -123,7 +124,7 @@ class Run:
         What the others call does not run by itself; `own_calls` counts the calls before.
         """
         functions = list(self.functions)
-        functions.sort(key=lambda func: not _is_entry(func))
+        functions.sort(key=lambda func: (not _is_entry(func), not _is_entry(func, "pipeline")))
         self.own_calls = -1
         for func in functions:
             if self.own_calls < 0 and not _is_entry(func):

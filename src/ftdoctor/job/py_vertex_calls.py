@@ -140,8 +140,8 @@ class _Reader:
             job.extra["condition"] = call.condition
         if call.loop:
             job.extra["loop"] = call.loop
-        if "script_path" not in job.extra:
-            for pool in job.pools:
+        for pool in job.pools if "script_path" not in job.extra else ():
+            if job.form != "kfp" or pool.command or pool.args:
                 attach_command(job, pool, self.env)
         return job
 

@@ -134,11 +134,16 @@ def env_mapping(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def not_text(context: Context, **_: object) -> Iterator[Hit]:
-    """A number, truth value or null where the API has a string: gcloud refuses the file."""
+    """A number, truth value or null where the API has a string: gcloud and CustomJob refuse it.
+
+    run() of the training jobs takes numbers, and is left alone.
+    """
     job = context.job
-    if job.form not in _YAML or job.extra.get("env_as_mapping"):
+    if job.form not in (*_YAML, "vertex-python") or job.extra.get("env_as_mapping"):
         return
     for path, place, kind in job.extra.get("not_text", []):
+        if job.form == "vertex-python" and not path.startswith("worker_pool_specs"):
+            continue
         edits = {}
         text = _text_at(job, place)
         if text and kind != "null" and place.line == place.end_line:

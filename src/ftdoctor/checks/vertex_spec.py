@@ -169,6 +169,8 @@ def accelerator_fits(context: Context, **_: object) -> Iterator[Hit]:
                 if right
                 else f"{machine} takes {', '.join(sorted(fits))}"
             )
+            if kind == "NVIDIA_TESLA_K80":
+                wrong = f"the K80 is no longer offered; {wrong}"
             values = {"machine": machine, "accelerator": kind, "wrong": wrong}
             edits = _edit(place, f"Replace {kind} by {right}", right) if right else {}
             yield Hit(place, values, {**values, "right": right}, edits, summary=_PAIR)

@@ -65,6 +65,12 @@ def test_a_plain_loop_and_a_trainer_differ() -> None:
     assert any("loop" in x for x in loop["assumptions"])
 
 
+def test_versions_may_follow_one_with() -> None:
+    apart = as_json(*WHOLE, "--with", "trl==1.6.0", "--with", "transformers==5.10.0")
+    assert as_json(*WHOLE, "--with", "trl==1.6.0", "transformers==5.10.0") == apart
+    assert as_json(*WHOLE, "--with", "trl==1.6.0,transformers==5.10.0") == apart
+
+
 def test_short_target_names() -> None:
     long = as_json(*WHOLE, "--lora-targets", "q_proj,k_proj,v_proj,o_proj")
     assert as_json(*WHOLE, "--lora-targets", "q,k,v,o") == long
@@ -101,6 +107,8 @@ def test_a_job_file_is_read() -> None:
         [*WHOLE, "--sweep", "seq-len=9..1"],
         [*WHOLE, "--plot", "x.svg"],
         [*WHOLE, "--peft-config", __file__],
+        [*WHOLE, "no-such-file.yaml"],
+        [str(Path(__file__)), str(Path(__file__))],
         [str(Path(__file__))],
     ],
     ids=lambda a: " ".join(a)[-40:] or "nothing",

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tools.memory.measure_runs import RUNS
 
 ROOT = Path(__file__).parents[2]

@@ -54,7 +54,8 @@ def test_table_adds_up() -> None:
 @pytest.mark.parametrize("row", COUNTABLE, ids=[row["key"] for row in COUNTABLE])
 def test_counted_from_its_config(row: dict[str, object]) -> None:
     config = {**row["config"], "model_type": row["model_type"]}  # type: ignore[dict-item]
-    shape = from_config.shape_from_config(config)
+    # Not by looking it up: by adding it up.
+    shape = from_config._Counter(config, str(row["model_type"]), "config.json").shape()
     known = shapes.find(str(row["key"]))
     assert known is not None
     assert shape.params == known.params
@@ -62,6 +63,28 @@ def test_counted_from_its_config(row: dict[str, object]) -> None:
     assert {(x.name, x.n_in, x.n_out, x.count) for x in shape.linears} == {
         (x.name, x.n_in, x.n_out, x.count) for x in known.linears
     }
+
+
+def test_a_fine_tune_of_any_known_model_is_known() -> None:
+    for row in ROWS:
+        if (
+            "counts" not in row
+            or not row["config"]
+            or row["config"].get("num_hidden_layers") is None
+        ):
+            continue
+        config = {**row["config"], "model_type": row["model_type"], "_name_or_path": "me/tune"}
+        shape = from_config.shape_from_config(config)
+        assert shape.params == row["counts"]["total"], row["key"]
+
+
+def test_vision_language_models_by_their_text_part() -> None:
+    row = next(r for r in ROWS if r["key"] == "gemma-3-12b")
+    shape = from_config.shape_from_config({**row["config"], "model_type": "gemma3"})
+    assert shape.params == row["params_resident"]
+    changed = {**row["config"]["text_config"], "hidden_size": 4096}
+    with pytest.raises(UsageError):
+        from_config.shape_from_config({"model_type": "gemma3", "text_config": changed})
 
 
 @pytest.mark.parametrize(

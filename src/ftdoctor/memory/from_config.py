@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.errors import UsageError
 from ftdoctor.memory.families import LLAMA, Family, family_of
-from ftdoctor.memory.shapes import Linear, Shape, find
+from ftdoctor.memory.shapes import Linear, Shape, like
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +47,8 @@ COUNTED = frozenset(
         "glm4",
         "exaone4",
         "internlm3",
+        "mixtral",
+        "qwen3_moe",
         "arcee",
     )
 )
@@ -84,11 +87,12 @@ def shape_from_config(config: Mapping[str, Any], name: str = "config.json") -> S
     Raises:
         UsageError: a size is missing or the model type cannot be counted.
     """
-    known = find(str(config.get("_name_or_path") or ""))
-    text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
     model_type = str(config.get("model_type") or "")
-    if known is not None and known.model_type == model_type and _same(known, text):  # type: ignore[arg-type]
-        return known
+    inner = config.get("text_config")
+    text: Mapping[str, Any] = inner if isinstance(inner, dict) else config
+    known = like(model_type, text)
+    if known is not None:
+        return replace(known, key=str(config.get("_name_or_path") or known.key))
     if text is not config:
         raise UsageError(
             f"{name}: a model with more than text ({model_type}) is not counted from its "
@@ -102,14 +106,6 @@ def shape_from_config(config: Mapping[str, Any], name: str = "config.json") -> S
             f"Known types: {', '.join(sorted(COUNTED))}. Others: --simulate (its own extra).",
         )
     return _Counter(config, model_type, name).shape()
-
-
-def _same(known: Shape, text: Mapping[str, Any]) -> bool:
-    return (
-        text.get("hidden_size") == known.hidden
-        and text.get("num_hidden_layers") == known.layers
-        and text.get("vocab_size") == known.vocab
-    )
 
 
 class _Counter:
@@ -143,6 +139,10 @@ class _Counter:
             "embedding_text": vocab * hidden,
             "norm_text": layers * self._norms(hidden, head_dim, q, kv) + hidden,
         }
+        experts = self._experts(hidden, ffn)
+        if experts[0]:
+            counts["experts"] = layers * experts[0] * 3 * hidden * experts[1]
+            counts["rest_text"] = layers * experts[0] * hidden
         bias = layers * self._biases(hidden, ffn, q, kv)
         if bias:
             counts["linear_bias"] = bias
@@ -170,6 +170,9 @@ class _Counter:
             sliding_window=window if isinstance(window, int) else None,
             layer_types=Counter(kinds) if isinstance(kinds, list) else {},
             dtype=str(self.c.get("dtype") or self.c.get("torch_dtype") or "bfloat16"),
+            experts=experts[0],
+            active_experts=self.size("num_experts_per_tok", 1),
+            expert_ffn=experts[1],
             config={k: v for k, v in self.c.items() if k not in _NOT_ARGUMENTS},
             source="config.json",
         )
@@ -180,6 +183,8 @@ class _Counter:
             out = {a[0]: (hidden, q + 2 * kv), a[1]: (q, hidden)}
         else:
             out = {a[0]: (hidden, q), a[1]: (hidden, kv), a[2]: (hidden, kv), a[3]: (q, hidden)}
+        if self.type in {"mixtral", "qwen3_moe"}:
+            return out
         if self.family.fused_gate_up:
             out |= {m[0]: (hidden, 2 * ffn), m[1]: (ffn, hidden)}
         elif self.family.gated:
@@ -187,6 +192,14 @@ class _Counter:
         else:
             out |= {m[0]: (hidden, ffn), m[1]: (ffn, hidden)}
         return out
+
+    def _experts(self, hidden: int, ffn: int) -> tuple[int, int]:
+        """Number and width of the experts of one layer, (0, 0) for a dense model."""
+        if self.type == "mixtral":
+            return self.size("num_local_experts", 8), ffn
+        if self.type == "qwen3_moe":
+            return self.size("num_experts", 128), self.size("moe_intermediate_size", 768)
+        return 0, 0
 
     def _norms(self, hidden: int, head_dim: int, q: int, kv: int) -> int:
         """Norm weights of one layer."""

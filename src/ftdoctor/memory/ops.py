@@ -162,8 +162,7 @@ def linear(t: Tape, x: Var, w: Weight, half: int, compute: int = 2) -> Var:
         b = scale(t, scale_rows(t, b, magnitude))
         extra = add(t, scaled, b)
         del scaled, held
-        result = cast(t, add(t, result, extra), kind)
-        return result
+        return cast(t, add(t, result, extra), kind)
     b = scale(t, b)
     if w.packed:
         b = b if half else cast(t, b, kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,6 @@ from ftdoctor.memory.verdict import judge, largest_batch_size, largest_seq_len
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from ftdoctor.memory.gpus import Gpu
     from ftdoctor.memory.settings import TrainingSettings
@@ -165,8 +165,29 @@ def gpu_of(name: str | None) -> Gpu | None:
     return card
 
 
+def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Sort the bare arguments: one job file, and versions that follow the first of `--with`.
+
+    Raises:
+        UsageError: an argument is neither.
+    """
+    versions = [v for text in options.get("pins") or () for v in text.split(",") if v.strip()]
+    jobs = []
+    for text in options.get("given") or ():
+        if "==" in text and not Path(text).exists():
+            versions.append(text)
+        elif Path(text).is_file():
+            jobs.append(Path(text))
+        else:
+            raise UsageError(f"{text!r} is neither a file nor PKG==VERSION.")
+    if len(jobs) > 1:
+        raise UsageError("One job at a time, please.", f"Given: {', '.join(map(str, jobs))}.")
+    return {**options, "pins": versions, "job": jobs[0] if jobs else None}
+
+
 def run(options: Mapping[str, Any]) -> int:
     """Do what `ftdoctor estimate` was asked to, print it, and return the exit code."""
+    options = _arguments(options)
     card = gpu_of(options.get("gpu"))
     if options.get("job") is not None:
         settings, notes, own = of_job(options)

@@ -163,6 +163,29 @@ def find(model: str) -> Shape | None:
     return None
 
 
+def like(model_type: str, text: Mapping[str, Any]) -> Shape | None:
+    """Return the shape of the table that a configuration is a copy of, or None.
+
+    A fine-tune keeps the sizes of its base: type, width, depth, heads, MLP width and vocabulary
+    must all be the same. Ties must not contradict.
+    """
+    for row in table("models")["models"]:
+        if row["model_type"] != model_type or "counts" not in row:
+            continue
+        config = row["config"].get("text_config") or row["config"]
+        names = ("hidden_size", "num_hidden_layers", "vocab_size", "num_attention_heads")
+        same = all(text.get(n) == config.get(n) and text.get(n) for n in names)
+        optional = ("intermediate_size", "num_key_value_heads", "head_dim", "num_experts")
+        for n in (*optional, "num_local_experts", "moe_intermediate_size"):
+            if n in text and n in config and text[n] != config[n]:
+                same = False
+        if text.get("tie_word_embeddings") not in (None, row["tied"]):
+            same = False
+        if same:
+            return _shape(row)
+    return None
+
+
 def known_ids() -> list[str]:
     """Return every Hub id of the table."""
     return [name for row in table("models")["models"] for name in row["ids"]]

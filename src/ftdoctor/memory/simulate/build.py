@@ -124,7 +124,7 @@ def unpacked_for_dora() -> Iterator[None]:
         if isinstance(layer, quantized.PackedLinear):
             shape = (layer.out_features, layer.in_features)
             return torch.empty(shape, dtype=layer.compute, device=layer.weight.device)
-        return real(layer)  # type: ignore[no-any-return]
+        return real(layer)
 
     with patch.object(module, "dequantize_module_weight", unpacked):
         yield

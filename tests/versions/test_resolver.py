@@ -208,3 +208,13 @@ def test_pip_chooses_the_same(request_: str, tmp_path: object) -> None:
         n: (v, chosen[n]) for n, v in ours.items() if chosen[n] != v and not newer(chosen[n], v)
     }
     assert not different
+
+
+def test_a_freeze_of_a_whole_environment_is_taken_as_it_stands() -> None:
+    asks = [Ask(f"package-{number}", f"=={number}.0") for number in range(3000)]
+    asks += [Ask("transformers", "==4.57.6"), Ask("trl", "==0.25.1")]
+    plan = resolve(asks, {}, "3.12")
+    assert plan.versions["package-2999"] == "2999.0"
+    assert plan.versions["trl"] == "0.25.1"
+    loose = [Ask(f"package-{number}") for number in range(3000)]
+    assert resolve(loose, {}, "3.12").versions["package-7"] is None

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Search steps after which the answer is "cannot be told": real sets of requests need a few dozen.
 _STEPS = 4000
+#: More requests than this are a freeze of a whole environment.
+_MOST_ASKS = 300
 
 
 class Ask(NamedTuple):
@@ -236,6 +238,12 @@ def resolve(
             before.no_deps and ask.no_deps,
             ask.place or before.place,
         )
+    direct = {n: a for n, a in merged.items() if _needs_no_search(a)}
+    if len(merged) - len(direct) > _MOST_ASKS:
+        direct = merged  # a whole freeze: its pins are taken as they stand
+    merged = {name: ask for name, ask in merged.items() if name not in direct}
+    settled = {name: exact_pin(ask.specifier) or None for name, ask in direct.items()}
+    installed = {**installed, **settled}
     search = _Search(list(merged.values()), installed, python, arch, offers or {})
     wants = {
         name: [_Want(ask.specifier, "the job", bool(exact_pin(ask.specifier)))]
@@ -244,6 +252,7 @@ def resolve(
     extras = {name: tuple(canonical(e) for e in ask.extras) for name, ask in merged.items()}
     answer = search.solve({}, wants, extras, list(merged))
     plan = Plan(dict(installed))
+    plan.asked_by.update(dict.fromkeys(direct, "the job"))
     if answer is None:
         plan.gave_up = search.steps > _STEPS
         plan.conflict = search.noted[1] if search.noted and not plan.gave_up else None
@@ -255,6 +264,11 @@ def resolve(
     for name in answer:
         plan.asked_by[name] = "the job" if name in merged else _asker(name, answer, search, extras)
     return plan
+
+
+def _needs_no_search(ask: Ask) -> bool:
+    """Whether a request is settled by itself: a pin that brings nothing along."""
+    return bool(exact_pin(ask.specifier)) and (ask.no_deps or not releases(ask.name))
 
 
 def _asker(

@@ -90,6 +90,8 @@ def _batches(
             kinds = None
     elif environment.kind == "uv-project":
         kinds = _UV_PROJECT
+        if any(r.source == "lock" for r in job.requirements):
+            kinds = frozenset({"lock", "uv-with"})
     groups: dict[tuple[int, int, str], list[Requirement]] = {}
     for requirement in job.requirements:
         if kinds is None or requirement.source in kinds:

@@ -26,7 +26,7 @@ from ftdoctor.logs.clean import clean_line, strip_ansi, without_prefix
         ),
         ("trainer-1  | RuntimeError: x", "RuntimeError: x", "trainer-1"),
         ("2026-05-10T02:24:33.123Z stderr F   indented", "  indented", ""),
-        ("2026-05-10 02:24:33,123 - root - ERROR - no", "root - ERROR - no", ""),
+        ("2026-05-10 02:24:33,123 - root - ERROR - no", "no", ""),
         (
             "[2026-05-10 02:24:33,123] [INFO] [launch.py:1:main] x",
             "[INFO] [launch.py:1:main] x",

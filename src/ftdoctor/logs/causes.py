@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.lazy import lazy
 from ftdoctor.logs.blocks import find_blocks
-from ftdoctor.logs.lines import PLATFORM_STREAMS, Text
+from ftdoctor.logs.lines import PLATFORM_STREAMS, Line, Text
 from ftdoctor.logs.match import Match, find_matches
 from ftdoctor.logs.progress import Life
 
 if TYPE_CHECKING:
     from ftdoctor.logs.blocks import Block
-    from ftdoctor.logs.lines import Line
     from ftdoctor.logs.patterns import Patterns
 
 _ROLES = {"cause": 0, "consequence": 1, "wrapper": 2}
+#: Longest message, in lines, that is put together again.
+_WRAPPED = 12
 _RETRY = lazy(r"\b[Rr]etry(?:ing)?\b|\b[Ww]ill retry\b|\battempt \d+ of \d+|Trying to resume")
 #: Known to stand in healthy logs too. Google's images print the first in runs that succeed.
 _HARMLESS = lazy(
@@ -91,6 +92,27 @@ def judge(run: Run) -> Verdict:
         confidence = "medium"
     also = [match for match in _one_each(run.matches) if match.rule != best.rule]
     return Verdict(best, confidence, also, best.block or shown, failed=True)
+
+
+def judge_unwrapped(run: Run) -> Verdict | None:
+    """Try a failure that no rule knows again with the lines of its message put together.
+
+    Terminals, Rich and issue trackers break long messages; rules are written for one line.
+    """
+    joined: list[Line] = []
+    for block in run.blocks:
+        for raised in block.raised:
+            parts = [line for line in block.members if raised.line <= line.at <= raised.end]
+            if 1 < len(parts) <= _WRAPPED:
+                for between in ("", " "):
+                    text = between.join(part.text.strip() for part in parts)
+                    joined.append(Line(parts[0].number, text, parts[0].stream))
+    if not joined:
+        return None
+    for at, line in enumerate(joined):
+        line.at = at
+    verdict = judge(Run(joined, run.patterns, run.facts))
+    return verdict if verdict.cause is not None else None
 
 
 def _next_rank(pool: list[Match], run: Run, fatal: list[Block]) -> int:

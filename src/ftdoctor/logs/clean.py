@@ -28,6 +28,8 @@ _PREFIX = lazy(
     r"(?:"
     rf"(?P<cri>{_ISO}) (?:stdout|stderr) [FP] "
     rf"|\[(?P<btime>{_TIME})\][ :]*"
+    # logging's usual format: time, logger, level; only where the three stand together.
+    rf"|(?P<logged>{_TIME}) - [\w.-]{{1,60}} - (?:DEBUG|INFO|WARNING|ERROR|CRITICAL) - "
     rf"|(?P<time>{_TIME})(?: ?[-|>:] | *$| ?:? ?(?=\[)|\t| )"
     r"|\[(?P<rank>rank ?\d+|default\d+|trainer\d+|worker\d+|RANK \d+|Rank \d+)\][: ] ?"
     r"|\((?P<pool>workerpool\d+-\d+|worker-\d+|rank ?\d+)\)[: ] ?"
@@ -92,7 +94,7 @@ def without_prefix(text: str, *, numbered: bool = False) -> tuple[str, str, str]
             break
         kind = match.lastgroup
         assert kind is not None
-        if kind in ("cri", "btime", "time"):
+        if kind in ("cri", "btime", "logged", "time"):
             time = time or match[kind]
         else:
             stream = match[kind]
@@ -145,6 +147,12 @@ def unbox(text: str) -> str:
         if match:
             return match[1]
     return text
+
+
+def looks_quoted(sample: list[str]) -> bool:
+    """Whether (nearly) every line of a sample was quoted, as in a mail or an issue."""
+    lines = [line for line in sample if line.strip()]
+    return len(lines) >= 3 and sum(line.startswith(">") for line in lines) >= 0.9 * len(lines)
 
 
 def looks_numbered(sample: list[str]) -> bool:

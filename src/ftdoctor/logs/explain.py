@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.logs.attempts import last_attempt
-from ftdoctor.logs.causes import Run, Verdict, judge
+from ftdoctor.logs.causes import Run, Verdict, judge, judge_unwrapped
 from ftdoctor.logs.facts import gather
 from ftdoctor.logs.scan import scan
 from ftdoctor.redact import redact
@@ -109,6 +109,11 @@ def explain_log(
             verdict = None
     if verdict is None:
         verdict = judge(run)
+    if verdict.cause is None and verdict.failed:
+        unwrapped = judge_unwrapped(run)
+        if unwrapped is not None:
+            unwrapped.block = verdict.block
+            verdict = unwrapped
     known_by_tables = ""
     if verdict.cause is None and verdict.failed:
         text = verdict.block.text() if verdict.block else ""

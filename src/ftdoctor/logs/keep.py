@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from ftdoctor.logs.chunks import AS_LINES
-from ftdoctor.logs.clean import clean_line, looks_numbered
+from ftdoctor.logs.clean import clean_line, looks_numbered, looks_quoted
 from ftdoctor.logs.markers import MARKERS
 from ftdoctor.logs.prefilter import Prefilter
 
@@ -72,13 +72,15 @@ class Keeper:
         order = sorted(self._kept)
         sample = [self._kept[i][0][:80].decode("utf-8", "replace") for i in order[:40]]
         numbered = not result.form and looks_numbered(sample)
+        quoted = not result.form and looks_quoted(sample)
         lines: list[Line] = []
         last = -1
         for index in order:
             row, number, stream, time = self._kept[index]
-            cleaned = clean_line(
-                row.decode("utf-8", "replace"), number, stream, time, numbered=numbered
-            )
+            text = row.decode("utf-8", "replace")
+            if quoted:
+                text = text.removeprefix(">").removeprefix(" ")
+            cleaned = clean_line(text, number, stream, time, numbered=numbered)
             cleaned[0].gap = index != last + 1
             last = index
             lines += cleaned

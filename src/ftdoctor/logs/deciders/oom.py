@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftdoctor.lazy import lazy
+from ftdoctor.logs.blocks import HEAD
 from ftdoctor.logs.deciders.oom_numbers import GIB, Oom, read_numbers, size
 from ftdoctor.logs.match import surroundings
 
@@ -60,7 +61,7 @@ def decide(match: Match, run: Run) -> str | None:
     numbers = read_numbers(message)
     _capture(match, numbers)
     frames = _frames(match.line, around)
-    if not frames:
+    if not frames or HEAD in match.line.text:
         # A notebook names the error first and shows its frames below.
         below = [other for other in around if other.at > match.line.at]
         frames = _frames_of(below)

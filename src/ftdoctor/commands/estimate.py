@@ -9,7 +9,7 @@ import click
 
 
 @click.command("estimate", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("job", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("given", nargs=-1, metavar="[JOB]")
 @click.option("--model", help="Hub id of the base model.")
 @click.option(
     "--model-config",

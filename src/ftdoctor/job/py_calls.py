@@ -152,6 +152,10 @@ def method(run: Run, owner: Abstract, name: str, given: Arguments, at: At) -> Ab
         if owner.template and name in ("strip", "lower", "rstrip", "lstrip"):
             return owner
         external(run, f"?.{name}", given, at, owner)
+        default = owner.default
+        if isinstance(default, Const) and isinstance(default.value, str):
+            default = py_text.text_method(default, name, given.args, at)
+            return Unk(owner.reason, at, default if isinstance(default, Const) else None)
         return Unk(owner.reason, at)
     return Unk("it is computed when the code runs", at)
 

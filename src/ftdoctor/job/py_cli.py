@@ -309,11 +309,10 @@ def _filled(
             elif default is not None and told:
                 made.cells[field] = field_default(run, default)
             else:
-                made.cells[field] = Unk(
-                    f"it is the argument {field} of the command line",
-                    default.at if default is not None else at,
-                    field_default(run, default) if default is not None else None,
-                )
+                inner = field_default(run, default) if default is not None else None
+                where = inner.at if inner is not None else None
+                reason = f"it is the argument {field} of the command line"
+                made.cells[field] = Unk(reason, where or at, inner)
     # Attributes that nobody gave come from the command line too, or are defaults of the library.
     made.cells["_parsed"] = "its default" if told else "the command line"
     if external:

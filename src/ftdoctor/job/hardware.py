@@ -117,6 +117,8 @@ def _colab(job: Job) -> Hardware:
 
 def _flavor(job: Job) -> Hardware:
     flavors = table("flavors")
+    if job.flavor is None and job.extra.get("open"):
+        return Hardware(source=str(job.extra["open"]))
     if job.flavor is None:
         name, place = flavors["default"], None
     else:
@@ -155,7 +157,7 @@ def _machine(job: Job) -> Hardware:
         rows = named or rows
     row = rows[0] if rows else None
     fixed = row is not None and len({r["accelerator_type"] for r in rows}) == 1
-    unwritten = pool.accelerator_type is None
+    unwritten = pool.accelerator_type is None and not job.extra.get("open")
     if not accelerator and fixed and row is not None and not machine.startswith("n1-"):
         accelerator = row["accelerator_type"]
     key = gpu_of_accelerator(accelerator)

@@ -259,6 +259,8 @@ def _base_known(environment: Environment) -> bool:
 
 def _unread(job: Job, environment: Environment, commands: list[Install]) -> list[str]:
     """Return why packages may be there that are not in the state."""
+    if job.extra.get("open"):
+        return [str(job.extra["open"])]
     if environment.kind == "uv-script":
         found = [f"{r.name} is installed from an address" for r in environment.taken if r.url]
         pool = job.pool

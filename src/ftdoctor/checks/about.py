@@ -158,8 +158,13 @@ _DOCUMENT = (".md", ".mdx", ".markdown", ".rst", ".txt", ".qmd", ".ipynb")
 
 
 def document(place: Place | None) -> bool:
-    """Whether a text stands in a document or notebook, whose reader is to adapt it."""
-    return place is not None and (place.path.endswith(_DOCUMENT) or "docstring" in place.context)
+    """Whether a text stands in a document, a notebook or a template that is to be filled in."""
+    if place is None:
+        return False
+    if place.path.endswith(_DOCUMENT) or "docstring" in place.context:
+        return True
+    name = place.path.rsplit("/", 1)[-1].lower()
+    return bool(re.search(r"(?:^|[._-])(?:example|sample|template|tmpl|tpl)s?(?:[._-]|\Z)", name))
 
 
 def softer(place: Place | None) -> Severity | None:

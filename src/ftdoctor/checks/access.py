@@ -10,6 +10,7 @@ from ftdoctor.checks.about import (
     TOKEN_NAMES,
     code,
     code_gap,
+    document,
     env_open,
     environments,
     launched,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from ftdoctor.checks.context import Context
     from ftdoctor.job.model import Job
-    from ftdoctor.job.source import Place
+    from ftdoctor.job.source import Place, Source
 
 _REPO = lazy(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
 
@@ -159,15 +160,26 @@ def mirror_host(context: Context, **_: object) -> Iterator[Hit]:
         ):
             yield Hit(env_place(job, index, name), {"host": host, "name": name}, {"host": host})
             return
-    for source in (*(s.source for s in job.scripts), job.source):
-        match = _ENDPOINT.search(source.text) or _MIRROR.search(source.text)
-        if match and (host := _foreign(match["url"])):
-            yield Hit(
-                source.span(match.start("url"), match.end("url")),
-                {"host": host, "name": "HF_ENDPOINT"},
-                {"host": host},
-            )
+    for source in _texts(job):
+        for match in (*_ENDPOINT.finditer(source.text), *_MIRROR.finditer(source.text)):
+            line = source.text.rfind("\n", 0, match.start()) + 1
+            host = _foreign(match["url"])
+            if not host or re.match(r"\s*#", source.text[line : match.start()]):
+                continue
+            place = source.span(match.start("url"), match.end("url"))
+            what = "The text" if document(place) else "HF_ENDPOINT"
+            yield Hit(place, {"host": host, "name": what}, {"host": host})
             return
+
+
+def _texts(job: Job) -> Iterator[Source]:
+    """Yield the code and the spec of a job, and the whole document around it."""
+    yield from (script.source for script in job.scripts)
+    yield job.source
+    if document(job.place) and job.source.whole:
+        from ftdoctor.job.source import Source
+
+        yield Source(job.source.path, job.source.whole)
 
 
 _ENDPOINT = lazy(

@@ -248,6 +248,7 @@ def miswritten(context: Context, **_: object) -> Iterator[Hit]:
             use.place,
             {"name": use.name, "wrong": wrong},
             {"name": use.name, "wrong": wrong},
+            severity="warning" if wrong == "blank" else None,
             summary="{name} is {wrong}.",
         )
 

@@ -274,6 +274,10 @@ FOUND = {
     ),
     "not imported in this cell": ("SFTTrainer('m', tokenizer=1)\n", "tokenizer"),
     "notebook line": ("!pip install trl\nSFTTrainer('m', tokenizer=1)\n", "tokenizer"),
+    "notebook lines": (
+        "!pip install \\\n    trl \\\n    peft\n%env A=1\nSFTTrainer('m', tokenizer=1)\n",
+        "tokenizer",
+    ),
     "method": ("from trl import SFTTrainer\nt = SFTTrainer('m')\nt.train(resume=True)\n", "resume"),
     "loader": (
         "from transformers import LlamaForCausalLM\n"

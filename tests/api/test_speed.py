@@ -6,9 +6,6 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import pytest
-
-from ftdoctor.api.cli import check_command, check_flags
 from ftdoctor.api.lint import examine
 
 if TYPE_CHECKING:
@@ -97,35 +94,3 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == ""
-
-
-@pytest.mark.parametrize(
-    ("flag", "versions", "expected"),
-    [
-        ("--max_seq_length", {"trl": "1.16.0", "transformers": "5.23.0"}, "max_length"),
-        ("--max-seq-length", {"trl": "0.19.1", "transformers": "4.53.3"}, None),
-        ("--torch_dtype=bfloat16", {"trl": "1.16.0", "transformers": "5.23.0"}, "dtype"),
-        ("--evaluation_strategy", {"trl": "1.16.0", "transformers": "5.23.0"}, "eval_strategy"),
-        ("--num_processes", {"trl": "1.16.0", "transformers": "5.23.0"}, None),
-        ("--config", {"trl": "1.16.0", "transformers": "5.23.0"}, None),
-        ("--learning_r", {"trl": "1.16.0", "transformers": "5.23.0"}, None),
-        ("--no_packing", {"trl": "1.16.0", "transformers": "5.23.0"}, None),
-        ("--max_seq_length", {"trl": None}, None),
-    ],
-)
-def test_flags_of_trl_sft(flag: str, versions: dict[str, str | None], expected: str | None) -> None:
-    found = check_flags("sft", [flag], versions)
-    assert [f.replacement for f in found] == ([expected] if expected else [])
-
-
-def test_subcommands() -> None:
-    assert check_command("sft", {"trl": "1.16.0"}) is None
-    assert check_command("env", {"trl": "1.16.0"}) is None
-    assert check_command("vllm-serve", {"trl": "1.16.0"}) is None
-    found = check_command("chat", {"trl": "1.16.0"})
-    assert found is not None
-    assert found.last_ok
-    later = check_command("grpo", {"trl": "0.12.2"})
-    assert later is not None
-    assert later.first_ok
-    assert check_command("nonsense", {"trl": None}) is None

@@ -17,7 +17,7 @@ from tools.api_tables.signature import (
 )
 
 #: Raise when the shape of a record changes: cached records of older shapes are then read anew.
-SHAPE = 5
+SHAPE = 6
 
 Record = dict[str, Any]
 _STRUCTURES = {"_import_structure", "_SUBMOD_ATTRS"}
@@ -159,6 +159,8 @@ class _Reader:
         elif isinstance(node, (ast.With, ast.For, ast.While)):
             if isinstance(node, ast.For):
                 self.targets([node.target])
+            if isinstance(node, ast.With):
+                self.targets([item.optional_vars for item in node.items if item.optional_vars])
             self.body(node.body)
 
     def targets(self, nodes: list[ast.expr]) -> None:

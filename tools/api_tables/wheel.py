@@ -137,6 +137,7 @@ def read_wheel(path: Path, package: str, records: Records) -> dict[str, Any]:
     modules: dict[str, Any] = {}
     exports: dict[str, list[str]] = {}
     packages: list[str] = []
+    folders: set[str] = set()  # a folder without __init__.py is a package, too
     result: dict[str, Any] = {"requires": [], "python": "", "scripts": {}}
     with zipfile.ZipFile(path) as wheel:
         for name in sorted(wheel.namelist()):
@@ -151,6 +152,8 @@ def read_wheel(path: Path, package: str, records: Records) -> dict[str, Any]:
                 if dotted.endswith(".__init__"):
                     dotted = dotted.removesuffix(".__init__")
                     packages.append(dotted)
+                parts = dotted.split(".")
+                folders.update(".".join(parts[:size]) for size in range(1, len(parts)))
                 if any(part in f"/{name}" for part in _LEFT_OUT):
                     exports[dotted] = []  # it exists; what is in it is not told
                     continue
@@ -163,6 +166,7 @@ def read_wheel(path: Path, package: str, records: Records) -> dict[str, Any]:
                     modules[dotted] = records.get(text, exports_only=False)
                 except SyntaxError:  # a template or a broken file: there, but not told
                     exports[dotted] = []
+    packages += sorted(folders - set(packages))
     return result | {"modules": modules, "packages": packages, "exports": exports}
 
 

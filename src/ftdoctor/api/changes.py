@@ -109,6 +109,9 @@ def keyword_change(
             there = keyword if world.accepts(config, keyword) else renamed(config, keyword, world)
             if there:
                 plans[keyword] = ("move", there)
+            elif not text:
+                text = str(advice(config, keyword, world).get("text", ""))
+                plans[keyword] = ("", text)
         plans.setdefault(keyword, ("", text))
     edits = edit_call(script, call, path, config, plans)
     changes = {}
@@ -123,6 +126,8 @@ def keyword_change(
             replacement, text = f"{name}({new}=...)", f"Set `{new}` in `{name}` instead."
         elif kind == "drop":
             replacement = "leave it out"
+        elif not kind:
+            text = text or str(new)
         changes[keyword] = KeywordChange(replacement, text, edits.get(keyword))
     return changes
 

@@ -75,15 +75,26 @@ def parse(source: str) -> ast.Module | None:
 def read_script(source: str, versions: Mapping[str, str | None]) -> Script | None:
     """Parse a script; lines of a notebook that are not Python (`!pip`, `%env`) are blanked."""
     root = parse(source)
-    if root is None and any(line.lstrip().startswith(("!", "%")) for line in source.split("\n")):
-        source = "\n".join(
-            f"{line[: len(line) - len(line.lstrip())]}pass"
-            if line.lstrip().startswith(("!", "%"))
-            else line
-            for line in source.split("\n")
-        )
+    if root is None and any(line.lstrip().startswith(_MAGIC) for line in source.split("\n")):
+        source = _without_magic(source)
         root = parse(source)
     return Script(source, World(versions), root) if root is not None else None
+
+
+#: Lines of a notebook for the shell or for IPython itself.
+_MAGIC = ("!", "%")
+
+
+def _without_magic(source: str) -> str:
+    """Put `pass` in place of magic lines and their continuations; line numbers stay."""
+    lines = []
+    continued = False
+    for line in source.split("\n"):
+        magic = continued or line.lstrip().startswith(_MAGIC)
+        indent = "" if continued else line[: len(line) - len(line.lstrip())]
+        lines.append(f"{indent}pass" if magic and not continued else "" if magic else line)
+        continued = magic and line.rstrip().endswith("\\")
+    return "\n".join(lines)
 
 
 def examine(source: str, path: str, versions: Mapping[str, str | None]) -> Report:

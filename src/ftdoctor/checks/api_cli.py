@@ -74,6 +74,23 @@ def flags(context: Context) -> Iterator[Hit | Unsure]:
                     yield _hit(found, *_key_edit(job, place, key, found))
 
 
+def script_flags(context: Context) -> Iterator[Hit | Unsure]:
+    """Arguments that the script's own HfArgumentParser or TrlParser does not know."""
+    from ftdoctor.api.parser_args import check_script_flags
+
+    job = context.job
+    versions = _versions(job)
+    for script in job.scripts:
+        if script.role != "training":
+            continue
+        for word in script.args:
+            text = get(word)
+            if not text or not text.startswith("--") or len(text) < 3:
+                continue
+            for found in check_script_flags(script.source.text, [text], versions):
+                yield _hit(found, word.place, _flag_edit(word, text, found))
+
+
 def _is_yaml(place: Place, words: list[Value[str]]) -> bool:
     return not any(word.place is not None and word.place.path == place.path for word in words)
 

@@ -212,10 +212,27 @@ def map_item(owner: Map, key: Abstract, at: At | None, default: Abstract | None 
         return Unk(owner.now.open or reason_of(key), at, default=default)
     joined = join_values(entries, reason_of(key))
     known_default = key.default if isinstance(key, Unk) else None
-    if isinstance(joined, Unk) and isinstance(known_default, Const):
+    if isinstance(known_default, Const):
         entry = owner.data.get(known_default.value)
         if entry is not None:
-            return Unk(joined.reason, joined.at, entry[0], joined.choices)
+            return with_default(joined, entry[0])
+    return joined
+
+
+def with_default(joined: Abstract, default: Abstract, depth: int = 0) -> Abstract:
+    """Return a value that is one of several, knowing which one it is when nothing is chosen."""
+    if isinstance(joined, Unk):
+        return Unk(joined.reason, joined.at, default, joined.choices, joined.template)
+    if depth < 6 and isinstance(joined, Seq) and isinstance(default, Seq):
+        pairs = zip(joined.items, default.items, strict=False)
+        items = [with_default(one, two, depth + 1) for one, two in pairs]
+        return Seq([*items, *joined.items[len(items) :]], joined.at, joined.now.open, joined.kind)
+    if depth < 6 and isinstance(joined, Map) and isinstance(default, Map):
+        data = {
+            key: (with_default(item, inner, depth + 1) if (inner := default.get(key)) else item, at)
+            for key, (item, at) in joined.data.items()
+        }
+        return Map(data, joined.at, joined.now.open)
     return joined
 
 

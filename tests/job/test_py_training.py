@@ -261,3 +261,12 @@ def test_a_helper_that_nobody_calls_is_no_job() -> None:
     assert len(script_job(Source("main.py", main), ReadEnv())) == 1
     entry = "import torch, click\n@click.command()\ndef main(loss):\n    loss.backward()\n"
     assert len(script_job(Source("entry.py", entry), ReadEnv())) == 1
+
+
+def test_a_script_that_starts_trl() -> None:
+    found = training(
+        "import subprocess\nMODEL = 'org/m'\nsubprocess.run(['trl', 'sft', '--model_name_or_path', MODEL])"
+    )
+    assert found.written_as == "trl-cli"
+    assert found.model is not None
+    assert found.model.value == "org/m"

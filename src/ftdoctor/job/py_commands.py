@@ -8,14 +8,15 @@ from ftdoctor.job.model import Job, Step
 from ftdoctor.job.py_abstract import Abstract, Obj, Seq
 from ftdoctor.job.py_embedded import text_source
 from ftdoctor.job.py_values import command_texts, place_of
+from ftdoctor.job.value import get
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ftdoctor.job.model import Training
     from ftdoctor.job.py_run import Run
     from ftdoctor.job.readenv import ReadEnv
     from ftdoctor.job.source import Source
-    from ftdoctor.job.value import Value
 
 _CALLS = frozenset(
     "subprocess.run subprocess.call subprocess.check_call subprocess.check_output subprocess.Popen "
@@ -44,12 +45,18 @@ def command_jobs(run: Run, source: Source, env: ReadEnv) -> list[Job]:
     return found
 
 
-def steps_of(call: Obj, env: ReadEnv | None) -> list[Value[str]] | None:
-    """Return the words of a command given as a list, None for any other call."""
-    if call.callee not in _CALLS:
-        return None
-    command = call.arg("args", 0)
-    return command_texts(command, env) if isinstance(command, Seq) else None
+def started_trainings(run: Run) -> list[Training]:
+    """Return the trainings that a script starts as `trl ...` commands of its own."""
+    from ftdoctor.job.trl_args import read_trl
+
+    found: list[Training] = []
+    for call in run.calls:
+        command = call.arg("args", 0) if call.callee in _CALLS and not call.fallback else None
+        if isinstance(command, Seq) and command.items:
+            words = command_texts(command)
+            if (get(words[0]) or "").rsplit("/", 1)[-1] == "trl":
+                found.append(read_trl(words, place_of(call), run.env))
+    return found
 
 
 def _commands(call: Obj, env: ReadEnv) -> Iterator[tuple[Step | None, Source | None]]:

@@ -89,6 +89,11 @@ def trainings_of(run: Run, script: Script, written_as: str = "script") -> list[T
     certain = [call for call in trainers if not call.fallback] or trainers
     found = _different([_training(run, call) for call in certain[:24]])[:8]
     if not found:
+        from ftdoctor.job.py_commands import started_trainings
+
+        started = started_trainings(run)
+        if started:
+            return started
         other = _other(run)
         found = [other] if other is not None else []
     for training in found:

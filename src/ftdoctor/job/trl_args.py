@@ -98,13 +98,6 @@ def read_trl(argv: list[Value[str]], place: Place | None, env: ReadEnv | None) -
     return training
 
 
-def read_trl_config(document: Map, method: str) -> Training:
-    """Return the training behind the YAML of a TRL command, when only the YAML is there."""
-    training = Training(method=method, written_as="trl-cli")
-    apply_fields(training, {str(key): item for key, (item, _) in document.data.items()})
-    return training
-
-
 def _config(path: Abstract, env: ReadEnv | None) -> Abstract | None:
     from ftdoctor.job.py_embedded import parse_document
 

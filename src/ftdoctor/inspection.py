@@ -98,6 +98,7 @@ def inspect(
     with_: Mapping[str, str] | None = None,
     gather: Callable[[Job], Mapping[str, Any]] | None = None,
     tracked: frozenset[str] | None = None,
+    require_smoke: str = "",
 ) -> Inspection:
     """Run the chosen rules on every job.
 
@@ -112,10 +113,16 @@ def inspect(
     rules = [r for r in rules if not r.code.startswith(SELF_AREA)]
     inspection = Inspection(rules=[*rules, *own], fail_on=config.fail_on)
     moment = now()
+    unproved: Callable[[Job], bool] | None = None
+    if require_smoke:
+        from ftdoctor.smoke.required import lacking
+
+        unproved = lacking(require_smoke)
     seen: set[tuple[str, str, str]] = set()
     for job in jobs:
         resolve_job(job, dict(with_ or {}))
         context = Context(job, gather(job) if gather else {}, moment, tracked)
+        context.lacks_smoke = require_smoke if unproved is not None and unproved(job) else ""
         report = JobReport(job)
         ignores = inline_ignores([job.source, *job.sources])
         for result in run(rules, context):

@@ -53,10 +53,17 @@ def run(path: Path, monkeypatch: pytest.MonkeyPatch, code: str = "") -> Inspecti
     reading = read([target])
     also = tuple(given[i + 1] for i, word in enumerate(given) if word == "--also")
     config = Config(select=(code, *also) if code else ())
+    smoke = given[given.index("--require-smoke") + 1] if "--require-smoke" in given else ""
     with ExitStack() as stack:
         gather = _world(given, stack, monkeypatch)
         return inspect(
-            reading.jobs, BOOK, config, with_=pins(with_), tracked=tracked, gather=gather
+            reading.jobs,
+            BOOK,
+            config,
+            with_=pins(with_),
+            tracked=tracked,
+            gather=gather,
+            require_smoke=smoke,
         )
 
 

@@ -35,5 +35,7 @@ class Context:
     now: datetime = field(default_factory=now)
     #: Files git tracks, as given paths; None when the folder is not a git checkout.
     tracked: frozenset[str] | None = None
+    #: The age within which a smoke run had to pass and did not (`--require-smoke`), "" if none.
+    lacks_smoke: str = ""
     #: Ignores written in the inputs; set when the other rules have run.
     ignores: list[InlineIgnore] = field(default_factory=list)

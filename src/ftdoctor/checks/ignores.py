@@ -1,4 +1,4 @@
-"""Checks on the ignores that the inputs carry."""
+"""Checks on the check itself: the ignores that the inputs carry, a smoke run that is demanded."""
 
 from __future__ import annotations
 
@@ -26,3 +26,10 @@ def without_reason(context: Context) -> Iterator[Hit]:
     for ignore in context.ignores:
         if ignore.used and not ignore.reason:
             yield Hit(Place(ignore.path, ignore.line), {"codes": ", ".join(ignore.codes)})
+
+
+def smoke_missing(context: Context) -> Iterator[Hit]:
+    """A passed smoke run is demanded, and none of this very job is fresh enough."""
+    if context.lacks_smoke:
+        place = context.job.place
+        yield Hit(place, {"age": context.lacks_smoke, "path": place.path})

@@ -66,6 +66,7 @@ def inspect_jobs(
         with_=pins([*config.with_, *options.get("with_", ())]),
         gather=gather,
         tracked=tracked_files(),
+        require_smoke=options.get("require_smoke") or config.require_smoke,
     )
     inspection.online = bool(options.get("online"))
     by_name = {str(path) for path in named or []}
@@ -143,11 +144,6 @@ def command(paths: tuple[Path, ...], **options: Any) -> int:
             raise UsageError(f"{path}: no such file or folder.", "Check the path.")
     config = _config(options)
     inspection = inspect_paths(list(paths) or None, config, options)
-    age = options["require_smoke"] or config.require_smoke
-    if age:
-        from ftdoctor.smoke.required import demand
-
-        demand(inspection, age)
     if options["fix"] or options["diff"]:
         return _fix(inspection, options, list(paths) or None, config)
     emit(render(inspection, options["fmt"], width=_width(), verbose=options["verbose"]))

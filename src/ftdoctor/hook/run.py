@@ -110,10 +110,6 @@ def _check(tree: str, paths: list[str]) -> int:
             inspection = inspect_paths([Path(p) for p in paths if os.path.isfile(p)], config, {})
         finally:
             os.chdir(here)
-    if config.require_smoke:
-        from ftdoctor.smoke.required import demand
-
-        demand(inspection, config.require_smoke)
     code = inspection.exit_code()
     if code == 1:
         emit(render(inspection, "terminal"))

@@ -1,0 +1,87 @@
+"""Run the payload on this machine: a process of its own, with a time limit and a memory limit."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PAYLOAD = Path(__file__).with_name("payload.py")
+
+
+def run(
+    plan: dict[str, Any],
+    *,
+    python: str = sys.executable,
+    timeout: float = 600.0,
+    memory_gib: float = 0.0,
+    environment: dict[str, str] | None = None,
+    told: Callable[[str], None] | None = None,
+) -> tuple[str, int | None, str]:
+    """Run a plan and return (log, exit code, why we ended it or "").
+
+    `told` gets every line as it comes. The whole process group is ended on the time limit, on
+    Ctrl-C and on any error of ours: nothing is left running. `memory_gib` limits the address space.
+    """
+    with tempfile.TemporaryDirectory(prefix="ftdoctor-smoke-") as folder:
+        path = Path(folder, "plan.json")
+        path.write_text(json.dumps({"folder": folder, **plan}), "utf-8")
+        process = subprocess.Popen(
+            [python, str(PAYLOAD), str(path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+            start_new_session=True,
+            preexec_fn=_limit(memory_gib) if memory_gib else None,
+        )
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            _kill(process)
+
+        timer = threading.Timer(timeout, end)
+        timer.daemon = True
+        timer.start()
+        lines: list[str] = []
+        try:
+            assert process.stdout is not None
+            for raw in process.stdout:
+                line = raw.decode("utf-8", "replace")
+                lines.append(line)
+                if told is not None:
+                    told(line)
+            code = process.wait()
+        finally:
+            timer.cancel()
+            _kill(process)
+        ended = f"the time limit of {timeout:g} s was reached" if late.is_set() else ""
+        return "".join(lines), code, ended
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process and all that it started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _limit(gib: float) -> Callable[[], None]:
+    def limit() -> None:
+        import resource
+
+        size = int(gib * 2**30)
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+    return limit

@@ -1,0 +1,121 @@
+"""Real 4-bit QLoRA on the CPU: it works, and each planted fault gives FAILS with the right rule."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftdoctor.smoke import run_local
+from ftdoctor.smoke.plan import default_plan, plan_for
+from ftdoctor.smoke.verdict import judge, stages_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCRIPT = """\
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from trl import SFTConfig, SFTTrainer
+
+model = AutoModelForCausalLM.from_pretrained(
+    "Qwen/Qwen3-0.6B", quantization_config=BitsAndBytesConfig(load_in_4bit=True)
+)
+trainer = SFTTrainer(
+    model=model,
+    processing_class=AutoTokenizer.from_pretrained("Qwen/Qwen3-0.6B"),
+    train_dataset=load_dataset("json", data_files="rows.jsonl", split="train"),
+    args=SFTConfig(output_dir="out", {length}=64, learning_rate={rate}),
+    peft_config=LoraConfig(r=8, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"),
+)
+trainer.train()
+"""
+CHAT = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]}
+
+
+def plan_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: dict, **values: str) -> dict:
+    """Return the plan for the script with the given rows, as `ftdoctor smoke train.py` makes it."""
+    from ftdoctor.job.read import read
+
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for _ in range(8)))
+    text = SCRIPT.format(**{"length": "max_length", "rate": "1e-3", **values})
+    (tmp_path / "train.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return plan_for(read(["train.py"]).jobs[0], "cpu")
+
+
+def test_the_plan_is_qlora_and_follows_the_job(tmp_path: Path, monkeypatch) -> None:
+    plan = plan_of(tmp_path, monkeypatch, {"text": "a few words"})
+    assert plan["shape"]["model_type"] == "qwen3"
+    assert plan["quantization"]["bnb_4bit_quant_type"] == "nf4"
+    assert plan["quantization"]["bnb_4bit_use_double_quant"]
+    assert plan["lora"]["target_modules"] == ["q_proj", "v_proj"]
+    assert plan["arguments"]["max_length"] == 64
+    assert len(plan["rows"]) == 8
+
+
+def test_the_log_decides() -> None:
+    assert judge("", exit_code=None, ended="the time limit was reached").word == "none"
+    works = 'x\nFTDOCTOR {"stage": "train", "ok": true}\nFTDOCTOR {"stage": "end", "ok": true}\n'
+    assert judge(works, exit_code=0).word == "works"
+    assert [s["stage"] for s in stages_of(works)] == ["train", "end"]
+    assert judge('FTDOCTOR {"stage": "train", "ok": true}\n', exit_code=-9).word == "fails"
+
+
+@pytest.mark.slow
+def test_it_works() -> None:
+    log, code, _ = run_local.run(default_plan("cpu"), timeout=280)
+    verdict = judge(log, exit_code=code)
+    assert verdict.word == "works", log
+    train = next(s for s in verdict.stages if s["stage"] == "train")
+    assert train["quantized"]
+    assert train["changed"] > 0
+    assert len(train["losses"]) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("row", "values", "names"),
+    [
+        ({"text": "words"}, {"length": "max_seq_length"}, {"sftconfig-max-seq-length-renamed"}),
+        (CHAT, {}, {"chat-template-missing"}),
+        ({"text": "words and more words to learn from"}, {"rate": "1e39"}, {"loss-nan"}),
+    ],
+    ids=["wrong keyword", "no chat template", "nan"],
+)
+def test_a_planted_fault_fails_with_its_rule(
+    row: dict, values: dict, names: set[str], tmp_path: Path, monkeypatch
+) -> None:
+    log, code, _ = run_local.run(plan_of(tmp_path, monkeypatch, row, **values), timeout=280)
+    verdict = judge(log, exit_code=code)
+    assert verdict.word == "fails", log
+    assert verdict.cause is not None, log
+    assert verdict.cause["name"] in names
+
+
+@pytest.mark.slow
+def test_a_dead_token_fails_with_its_rule(tmp_path: Path, monkeypatch) -> None:
+    from tests.emulators.hub import HubServer, scenario
+
+    plan = default_plan("cpu")
+    plan["stages"] = ["token"]
+    with HubServer(scenario("token-invalid")) as server:
+        environment = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_" + "a" * 34}
+        log, code, _ = run_local.run(plan, timeout=120, environment=environment)
+    verdict = judge(log, exit_code=code)
+    assert verdict.word == "fails"
+    assert verdict.cause is not None, log
+    assert verdict.cause["name"] == "hf-token-invalid-or-expired"
+
+
+@pytest.mark.slow
+def test_the_time_limit_leaves_nothing_running() -> None:
+    import subprocess
+
+    log, _, ended = run_local.run(default_plan("cpu"), timeout=2)
+    assert "time limit" in ended
+    assert judge(log, exit_code=None, ended=ended).word in ("none", "fails")
+    left = subprocess.run(["pgrep", "-f", "smoke/payload.py"], capture_output=True, check=False)
+    assert left.stdout == b""

@@ -221,17 +221,17 @@ def compose(log: str) -> bytes:
 
 def long_after(log: str) -> bytes:
     """The failure, then a megabyte of another rank's ordinary output."""
-    return log.encode("utf-8", "replace").rstrip() + b"\n" + _filler(8000)
+    return log.encode("utf-8", "replace").rstrip() + b"\n" + _filler(6000)
 
 
 def long_before(log: str) -> bytes:
     """A megabyte of ordinary output, then the failure."""
-    return _filler(8000) + log.encode("utf-8", "replace")
+    return _filler(6000) + log.encode("utf-8", "replace")
 
 
 def long_both(log: str) -> bytes:
     """The failure deep in the middle of a large log."""
-    return _filler(20000) + log.encode("utf-8", "replace").rstrip() + b"\n" + _filler(20000)
+    return _filler(7000) + log.encode("utf-8", "replace").rstrip() + b"\n" + _filler(7000)
 
 
 def _filler(lines: int) -> bytes:

@@ -40,12 +40,23 @@ class Scan:
 class Block:
     """Lines of one chunk. In `flat` each \\r is a \\n, so that every redraw of a bar is a row."""
 
-    __slots__ = ("_ends", "_flat", "_offsets", "_rows", "first", "metas", "original", "sequence")
+    __slots__ = (
+        "_ends",
+        "_flat",
+        "_offsets",
+        "_redrawn",
+        "_rows",
+        "first",
+        "metas",
+        "original",
+        "sequence",
+    )
 
     def __init__(
         self, original: bytes, first: int, sequence: int, metas: list[Record] | None = None
     ) -> None:
         self.original = original
+        self._redrawn = b"\r" in original
         #: Number in the file of the first line, and number of the first row in the whole log.
         self.first = first
         self.sequence = sequence
@@ -59,8 +70,8 @@ class Block:
     def flat(self) -> bytes:
         """The text with one row a line, the same length as `original`."""
         if self._flat is None:
-            has_cr = b"\r" in self.original
-            self._flat = self.original.translate(AS_LINES) if has_cr else self.original
+            whole = self.original
+            self._flat = whole.translate(AS_LINES) if self._redrawn else whole
         return self._flat
 
     @property
@@ -75,7 +86,7 @@ class Block:
         if self.metas is not None:
             record = self.metas[row]
             return record.number, record.stream, record.time
-        if b"\r" not in self.original:
+        if not self._redrawn:
             return self.first + row, "", ""
         if self._offsets is None:
             self._offsets = [0, *accumulate(len(text) + 1 for text in self.rows)]

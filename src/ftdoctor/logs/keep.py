@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DIGITS = b"0123456789"
 #: Bytes kept whole at each end of a log.
-END = 256 << 10
+END = 128 << 10
 #: How often one template is kept outside the two ends.
 PER_TEMPLATE = 100
 BEFORE, AFTER, AFTER_TRACEBACK = 40, 60, 400

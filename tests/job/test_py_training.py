@@ -270,3 +270,13 @@ def test_a_script_that_starts_trl() -> None:
     assert found.written_as == "trl-cli"
     assert found.model is not None
     assert found.model.value == "org/m"
+
+
+def test_marimo_cells_share_their_names() -> None:
+    found = training(
+        "import marimo\napp = marimo.App()\n@app.cell\ndef _():\n    from trl import SFTTrainer\n"
+        "    model = 'org/m'\n    return SFTTrainer, model\n@app.cell(hide_code=True)\n"
+        "def _(SFTTrainer, model):\n    SFTTrainer(model=model)\n    return\n"
+    )
+    assert found.model is not None
+    assert found.model.value == "org/m"

@@ -243,6 +243,14 @@ def _delete(run: Run, node: Any) -> int:
 def _function(run: Run, node: Any) -> int:
     func = Func(node, run.scope, run.source)
     func.decorators = [run.eval(decorator) for decorator in node.decorator_list]
+    if "marimo" in run.imports and any(
+        py_ops.name_of(decorator).endswith((".cell", "App().cell()"))
+        for decorator in func.decorators
+    ):
+        # A cell of a marimo notebook: its names are shared with the other cells.
+        run.called.add(id(node))
+        run.block([part for part in node.body if not isinstance(part, ast.Return)])
+        return NORMAL
     run.functions.append(func)
     run.bind(node.name, func)
     return NORMAL

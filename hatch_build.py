@@ -20,10 +20,16 @@ class CompileRulebook(BuildHookInterface):
         root = Path(self.root)
         sys.path.insert(0, str(root / "src"))
         try:
+            from ftdoctor.logs.table import write
             from ftdoctor.rulebook.load import compile_folder
         finally:
             sys.path.pop(0)
         target = root / "build" / "_rulebook.json"
         target.parent.mkdir(exist_ok=True)
-        target.write_text(json.dumps(compile_folder(root / "rules"), separators=(",", ":")))
+        rows = compile_folder(root / "rules")
+        target.write_text(json.dumps(rows, separators=(",", ":")))
+        # What `explain` matches with, ready made: building it takes a second.
+        table = root / "build" / "_patterns.jsonl"
+        write(str(table), rows, "shipped")
+        build_data["force_include"][str(table)] = "ftdoctor/_patterns.jsonl"
         build_data["force_include"][str(target)] = "ftdoctor/_rulebook.json"

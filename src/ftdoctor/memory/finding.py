@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: A length that nearly every training set reaches: what does not fit even then will not run.
 SHORT = 256
+#: Trainers whose step is only outlined: never said to be out of memory for its activations.
+OUTLINED = ("dpo", "grpo")
 
 
 def fits(context: Context, want: str = "", **_: object) -> Iterator[Hit | Unsure]:
@@ -48,8 +50,8 @@ def kind_of(job: JobMemory, prediction: Prediction, verdict: Verdict) -> str:
     """Return which rule a prediction belongs to, "" when it fits.
 
     Out of memory is said only where the prediction is above the line by more than its own error,
-    and where a batch of the stated length is sure to come: the length was written, or even short
-    sequences would not fit.
+    and where a batch of that length is sure to come: sequences are packed, the length was set
+    beyond the ordinary, or even short sequences would not fit.
     """
     if verdict.word == "fits":
         return ""
@@ -58,6 +60,8 @@ def kind_of(job: JobMemory, prediction: Prediction, verdict: Verdict) -> str:
         return "weights"
     margin = MARGIN.get(prediction.confidence, 0.2)
     above = prediction.allocated > verdict.line * (1 + margin / 2)
+    if job.settings.trainer in OUTLINED:
+        return "tight"
     short = job.settings.but(seq_len=min(SHORT, job.settings.seq_len))
     always = judge(predict(short, hopper=job.card.hopper), job.card).word == "oom"
     sure = always or (job.length_is_reached and prediction.confidence != "low")

@@ -22,6 +22,8 @@ METHODS = ("sft", "dpo", "grpo")
 #: Libraries that replace kernels, losses and checkpointing by their own.
 OTHER_LIBRARIES = ("unsloth", "axolotl", "llamafactory", "megatron", "torchtune", "nemo")
 _SHARDING = re.compile(r"deepspeed|fsdp|zero_stage|accelerate/default_config", re.I)
+#: A longer max_length is not written by habit: the data will reach it.
+ORDINARY = 2048
 PACKAGES = ("trl", "transformers", "peft", "bitsandbytes", "torch")
 
 
@@ -43,7 +45,7 @@ class JobMemory:
     notes: tuple[str, ...]
     #: Where the number stands that decides most: the length, else the model.
     place: Place | None
-    #: The length was written (or sequences are packed to it): batches will reach it.
+    #: Batches will reach the length: sequences are packed to it, or it was set beyond the ordinary.
     length_is_reached: bool
     model: str
 
@@ -119,6 +121,8 @@ class _Reader:
         shape = shapes.find(str(model)) or _cached(str(model))
         if shape is None:
             raise Untold(f"the shape of {model!r} is not known", "--online, or its config.json")
+        if shapes.quantised_copy(str(model)) == "other" or shape.model_type == "gpt_oss":
+            raise Untold(f"{model} stores its weights quantised in a way that is not described")
         if self.t.open:
             raise Untold(f"its arguments are not all known: {self.t.open}")
         if "trl" not in self.versions:
@@ -166,7 +170,8 @@ class _Reader:
         }
         if quantised:
             double = (self.t.quantization or {}).get("bnb_4bit_use_double_quant")
-            values["double_quant"] = bool(told(double, "bnb_4bit_use_double_quant"))
+            stored = self.t.quantization is None
+            values["double_quant"] = stored or bool(told(double, "bnb_4bit_use_double_quant"))
         return values, reached
 
     def _length(self, trl: loss_path.TrlDefaults) -> tuple[int, bool]:
@@ -181,7 +186,7 @@ class _Reader:
             if written or trl.max_length is None:
                 raise Untold("max_length is not set: the data decides the length")
             return trl.max_length, False
-        return int(length), True
+        return int(length), bool(self._packing()) or int(length) > ORDINARY
 
     def _packing(self) -> bool | None:
         value = self.t.packing if self.t.packing is not None else self.t.arguments.get("packing")
@@ -204,7 +209,8 @@ class _Reader:
     def _quantised(self) -> tuple[bool, bool]:
         q = self.t.quantization
         if q is None:
-            return False, False
+            stored = shapes.quantised_copy(str(told(self.t.model, "the model")))
+            return stored == "4bit", False
         four = told(q.get("load_in_4bit"), "load_in_4bit")
         eight = told(q.get("load_in_8bit"), "load_in_8bit")
         return bool(four or eight), bool(eight and not four)

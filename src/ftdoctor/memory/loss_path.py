@@ -87,10 +87,16 @@ def string_dtype(trl: str | None, transformers: str | None, checkpoint: str) -> 
     return loaded_dtype(transformers, checkpoint)
 
 
-def loaded_dtype(transformers: str | None, checkpoint: str) -> str:
-    """Return the dtype of `from_pretrained` without a dtype argument."""
+def loaded_dtype(transformers: str | None, checkpoint: str, *, quantised: bool = False) -> str:
+    """Return the dtype of `from_pretrained` without a dtype argument.
+
+    The checkpoint's from transformers 5.0 on; before, float32, and float16 beside bitsandbytes'
+    layers (quantizers/quantizer_bnb_4bit.py, `update_torch_dtype`).
+    """
     v = numbers(transformers or NEWEST["transformers"])
-    return checkpoint if v >= (5, 0) else "float32"
+    if v >= (5, 0):
+        return checkpoint
+    return "float16" if quantised else "float32"
 
 
 def default_optimizer(transformers: str | None, torch: str | None) -> str:

@@ -190,7 +190,12 @@ class _Resolver:
             self.notes.append(f"the model is given as a string: it is loaded in {found}")
             return found
         if "transformers" in versions or self.values.get("string_model") is not None:
-            return loss_path.loaded_dtype(versions.get("transformers"), checkpoint)
+            return loss_path.loaded_dtype(
+                versions.get("transformers"),
+                checkpoint,
+                quantised=self.values["method"] == "qlora",
+            )
+        self.notes.append(f"the model is loaded in {checkpoint} (no dtype was given)")
         return checkpoint
 
     def _adapter_dtype(self, is_trl: bool, quantised: bool, trl: loss_path.TrlDefaults) -> str:

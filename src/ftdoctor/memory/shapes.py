@@ -137,6 +137,14 @@ def _index() -> dict[str, int]:
     return index
 
 
+def quantised_copy(model: str) -> str:
+    """Return how the weights of a Hub id are stored by its name: "4bit", "other", or ""."""
+    match = _SUFFIXES.search(model.strip().lower())
+    if match is None or match[1] in {"unsloth", "bf16"} or match[1].startswith("qat"):
+        return ""
+    return "4bit" if match[1].endswith("4bit") else "other"
+
+
 def normalised(model: str) -> list[str]:
     """Return the names under which a Hub id may stand in the table, best first."""
     name = model.strip().strip("/").lower()

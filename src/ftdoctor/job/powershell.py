@@ -75,7 +75,7 @@ def _as_shell(text: str) -> str:
 
 
 def _here_spans(text: str) -> list[tuple[int, int, int, int]]:
-    """Return (start, first character of the body, its end, end of the line after) of each @"..."@."""
+    """Return (start, start of the body, its end, end of the last line) of each here-string."""
     found: list[tuple[int, int, int, int]] = []
     at = 0
     while len(found) < 200 and (match := _HERE.search(text, at)):

@@ -22,7 +22,7 @@ def test_all_kinds_of_options() -> None:
         "trl sft --model_name_or_path org/m --torch_dtype=bfloat16 --dataset_name org/d "
         "--dataset_train_split train[:1%] --learning_rate 2e-4 --packing --bf16 true "
         "--use_peft --lora_r 16 --lora_target_modules q_proj v_proj --load_in_4bit "
-        "--num_processes 4 --mixed_precision=bf16 --report_to none"
+        "--num_processes 4 --mixed_precision=bf16 --report_to none --eval_strategy no"
     )
     assert found.method == "sft"
     assert found.model is not None
@@ -40,7 +40,14 @@ def test_all_kinds_of_options() -> None:
     assert found.quantization is not None
     assert found.quantization["load_in_4bit"].value is True
     assert found.launch["num_processes"].value == 4
-    assert set(found.arguments) == {"learning_rate", "packing", "bf16", "report_to"}
+    assert found.arguments["eval_strategy"].value == "no"
+    assert set(found.arguments) == {
+        "learning_rate",
+        "packing",
+        "bf16",
+        "report_to",
+        "eval_strategy",
+    }
 
 
 def test_lora_options_without_use_peft_make_no_adapter() -> None:

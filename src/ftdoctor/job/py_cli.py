@@ -246,6 +246,22 @@ def _annotated(text: Abstract, annotation: ast.expr | None) -> Abstract:
     return text
 
 
+def guessed(found: Abstract) -> Abstract:
+    """Give a word the type that the field of a library's dataclass most likely has."""
+    if not isinstance(found, Const) or not isinstance(found.value, str):
+        return found
+    low = found.value.strip().lower()
+    if low in ("true", "false"):
+        # "no" is a value of its own: eval_strategy, save_strategy.
+        return Const(low == "true", found.at)
+    for kind in (int, float):
+        try:
+            return Const(kind(low), found.at)
+        except (ValueError, OverflowError):
+            continue
+    return found
+
+
 def _dataclasses(run: Run, owner: Obj, name: str, given: Arguments, at: At) -> Abstract:
     """Return the dataclass objects that HfArgumentParser or TrlParser makes."""
     wanted = owner.arg("dataclass_types", 0)
@@ -318,7 +334,8 @@ def _filled(
     if external:
         from ftdoctor.job.trl_names import belongs
 
-        made.kwargs = {k: v for k, v in given.items() if belongs(k, external.rsplit(".", 1)[-1])}
+        last = external.rsplit(".", 1)[-1]
+        made.kwargs = {k: guessed(v) for k, v in given.items() if belongs(k, last)}
         plain = {k: v for k, v in made.cells.items() if isinstance(v, Abstract)}
         made.kwargs.update({k: v for k, v in plain.items() if not isinstance(v, (Obj, Func))})
         made.kw_at = {k: v.at for k, v in made.kwargs.items() if v.at is not None}

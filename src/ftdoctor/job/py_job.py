@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Job, Script, Unread, WorkerPool
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from ftdoctor.job.pep723 import Header
     from ftdoctor.job.readenv import ReadEnv
     from ftdoctor.job.source import Source
+
+#: An import of a library whose releases are known, or a call that only these have.
+_USES = re.compile(
+    r"\b(?:import|from)\s+(?:trl|peft|transformers|accelerate|datasets|huggingface_hub|bitsandbytes)\b"
+    r"|\b\w+(?:Trainer|Config|TrainingArguments)\("
+)
 
 
 def script_job(source: Source, env: ReadEnv) -> list[Job]:
@@ -41,6 +48,24 @@ def script_job(source: Source, env: ReadEnv) -> list[Job]:
         _apply_header(job, header)
     else:
         _beside(job, env)
+    return [job]
+
+
+def named_script(source: Source) -> list[Job]:
+    """Return a job for a Python file that the user named although it trains nothing.
+
+    A snippet, or a module with a config in it, is checked for what it imports and calls. A file that
+    uses none of the libraries is no job.
+    """
+    if not _USES.search(source.text):
+        return []
+    script = Script(source, "training")
+    if script.tree is None:
+        return []
+    job = Job("local", "script", source.place(1), source)
+    job.name = source.path
+    job.sources.append(source)
+    job.scripts.append(script)
     return [job]
 
 

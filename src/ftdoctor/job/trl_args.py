@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ftdoctor.job import trl_names
 from ftdoctor.job.model import Dataset, Training
 from ftdoctor.job.py_abstract import Abstract, Const, Map, Seq, text_of
-from ftdoctor.job.py_cli import options
+from ftdoctor.job.py_cli import guessed, options
 from ftdoctor.job.py_objects import from_value
 from ftdoctor.job.py_values import place_of, text, value
 from ftdoctor.job.value import Value, get, known
@@ -114,20 +114,13 @@ def coerced(found: Abstract) -> Value[Any]:
     if result.unknown or not isinstance(result.value, str):
         return result
     word = result.value.strip()
-    low = word.lower()
-    if low in ("true", "false", "yes", "no"):
-        return Value(low in ("true", "yes"), result.place, "", result.raw)
     if word[:1] in "{[" and word[-1:] in "}]" and len(word) < 5000:
         try:
             return Value(json.loads(word), result.place, "", result.raw)
         except ValueError:
             return result
-    for kind in (int, float):
-        try:
-            return Value(kind(word), result.place, "", result.raw)
-        except (ValueError, OverflowError):
-            continue
-    return result
+    typed = guessed(found)
+    return Value(typed.value, result.place, "", result.raw) if isinstance(typed, Const) else result
 
 
 def apply_fields(training: Training, fields: Mapping[str, Abstract]) -> None:

@@ -193,6 +193,8 @@ def test_any_command_is_survived(words: list[str], image: str) -> None:
         (["sentence-transformers[train]"], "wandb", None),
         (["huggingface_hub[cli]", "trl"], "wandb", False),
         (["unsloth[colab-new]"], "wandb", None),
+        (["trl[dpo]"], "trackio", False),
+        (["trl[dev]"], "trackio", None),
         (["some-package-of-ours", "trl"], "wandb", None),
         (["trl[vlm]"], "pillow", True),
         (["transformers[torch]"], "accelerate", True),

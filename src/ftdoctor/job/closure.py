@@ -16,6 +16,11 @@ _FOLLOWED = frozenset(
     "peft quantization quantize vllm deepspeed diffusers liger vlm kernels torch vision accelerate "
     "sentencepiece tiktoken video audio chat-template sklearn cli hf-transfer hf-xet".split()
 )
+#: Packages whose other extras bring nothing that a training needs, but for the broad ones.
+_NARROW = frozenset("trl transformers peft accelerate datasets huggingface-hub".split())
+_BROAD = frozenset(
+    "all dev dev-torch docs integrations judges quality scikit test testing train tests".split()
+)
 #: Packages that bring nothing that a training script would import.
 _LEAVES = frozenset(
     "torchao triton hf-transfer hf-xet ninja wheel setuptools pip packaging tomli exceptiongroup "
@@ -66,7 +71,8 @@ def close(state: dict[str, Resolved], environment: Environment) -> list[str]:
             extras = {canonical(e) for e in requirement.extras} if requirement else set()
             version = (resolved.version if resolved else None) or ""
             known = {n.extra for n in needs(name, version, environment.python, environment.arch)}
-            if extras - known - _FOLLOWED:
+            strange = extras - known - _FOLLOWED
+            if strange if name not in _NARROW else strange & _BROAD:
                 open_reasons.append(f"what {name}[{','.join(sorted(extras))}] brings is not known")
             continue
         direct = brings(name)

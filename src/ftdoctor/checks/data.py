@@ -22,11 +22,17 @@ if TYPE_CHECKING:
     from ftdoctor.job.value import Value
 
 
+def _major(version: str) -> int:
+    """Return the first number of a version, 0 for what is none."""
+    match = re.match(r"\d+", version)
+    return int(match[0]) if match else 0
+
+
 def loading_script(context: Context, **_: object) -> Iterator[Hit]:
     """A dataset loading script, which datasets 4 and later refuse (datasets 5.2.0 load.py:1058)."""
     job = context.job
     version = job.version("datasets")
-    if version is None or int(version.split(".")[0]) < 4:
+    if version is None or _major(version) < 4:
         return
     for training in job.trainings:
         for dataset in training.datasets:
@@ -44,7 +50,7 @@ def remote_code_data(context: Context, **_: object) -> Iterator[Hit]:
     """trust_remote_code=True for load_dataset under datasets 4: the sign of a loading script."""
     job = context.job
     version = job.version("datasets")
-    if version is None or int(version.split(".")[0]) < 4:
+    if version is None or _major(version) < 4:
         return
     for script in job.scripts:
         if "trust_remote_code" not in script.source.text or script.tree is None:

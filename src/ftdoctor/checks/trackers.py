@@ -172,7 +172,8 @@ def login_prompt(context: Context, **_: object) -> Iterator[Hit]:
 
 def _hub_major(job: Job) -> int | None:
     version = job.version("huggingface-hub")
-    return int(version.split(".")[0]) if version and version[0].isdigit() else None
+    match = re.match(r"\d+", version or "")
+    return int(match[0]) if match else None
 
 
 def _what_happens(job: Job, name: str) -> str:

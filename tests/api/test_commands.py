@@ -88,3 +88,47 @@ def test_migrate_of_what_is_no_python(tmp_path: Path, capsys: pytest.CaptureFixt
     script.write_text("def (:\n")
     assert run(["migrate", str(script), "--from", "trl==0.15.2"]) == 4
     assert "not Python" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "version", "symbol", "parameter"),
+    [
+        (
+            "from trl import SFTConfig\nSFTConfig('o', max_seq_length=1)\n",
+            "1.16.0",
+            "trl.SFTConfig",
+            "max_seq_length",
+        ),
+        ("from trl import SFTConfig\nSFTConfig('o', max_seq_length=1)\n", "0.19.1", "", ""),
+        (
+            "from trl import setup_chat_format\n",
+            "1.16.0",
+            "trl.setup_chat_format",
+            "setup_chat_format",
+        ),
+        (
+            "settings = DPOConfig(max_prompt_length=1)\n",
+            "1.16.0",
+            "trl.DPOConfig",
+            "max_prompt_length",
+        ),
+    ],
+)
+def test_check_of_a_snippet(
+    source: str,
+    version: str,
+    symbol: str,
+    parameter: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A file that the user names is checked for its calls, even when it trains nothing."""
+    script = tmp_path / "snippet.py"
+    script.write_text(source)
+    code = run(["check", "--offline", "--format", "json", "--with", f"trl=={version}", str(script)])
+    data = json.loads(capsys.readouterr().out)
+    errors = [f["evidence"] for f in data["findings"] if f["severity"] == "error"]
+    assert [(e["symbol"], e["parameter"]) for e in errors] == (
+        [(symbol, parameter)] if symbol else []
+    )
+    assert code == (1 if symbol else 0)

@@ -51,6 +51,7 @@ def refresh(package: str, cache: Path, date: str, records: Records) -> None:
         wheel = read_wheel(path, package, records)
         table.add(index, Release(package, wheel))
         metadata.append((found[index], wheel))
+    records.keep()
     table.extra |= requirement_lines(metadata)
     header = {
         "schema": 1,

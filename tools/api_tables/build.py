@@ -30,7 +30,10 @@ METHODS_OF = re.compile(
     r"|datasets\.(\w*Dataset\w*|Features)|huggingface_hub\.(HfApi|HfFolder|Repository|ModelCard\w*))$"
 )
 #: transformers' internals: nobody calls their functions with keywords from a training script.
-_NAMES_ONLY = re.compile(r"^transformers\.(utils|integrations|quantizers|generation|pipelines)\.")
+_NAMES_ONLY = re.compile(
+    r"^transformers\.(utils|integrations|quantizers|generation|pipelines|exporters|agents|cli"
+    r"|commands|distributed|loss|masking_utils|modeling_utils|convert\w+|onnx|benchmark)\."
+)
 
 _MISSING = object()
 

@@ -14,7 +14,7 @@ def requirement_lines(found: list[tuple[Release, dict[str, Any]]]) -> dict[str, 
     """Return the table lines `R releases` and `R requires`.
 
     `R releases`: {"days": [...], "python": [[first, end, specifier]], "yanked": [index]}.
-    `R requires`: {requirement text: [[first, end]]}; extras' requirements keep their marker.
+    `R requires`: {requirement text: [[first, end]]}; those of extras are left out.
     """
     count = len(found)
     requires = Timeline(count)
@@ -23,7 +23,8 @@ def requirement_lines(found: list[tuple[Release, dict[str, Any]]]) -> dict[str, 
     for index, (release, wheel) in enumerate(found):
         python.set("python", index, wheel["python"] or release.requires_python)
         for line in wheel["requires"]:
-            requires.set(" ".join(line.split()), index, 1)
+            if "extra ==" not in line and "extra==" not in line:
+                requires.set(" ".join(line.split()), index, 1)
         for command in wheel["scripts"]:
             scripts.set(command, index, 1)
     return {

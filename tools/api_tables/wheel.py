@@ -50,6 +50,10 @@ class Records:
         self._db.execute("insert or replace into record values (?, ?)", (key, packed))
         return record
 
+    def keep(self) -> None:
+        """Write what was parsed so far to the disk."""
+        self._db.commit()
+
     def __enter__(self) -> Records:
         return self
 

@@ -5,7 +5,7 @@ imported. The entry points:
 - `ftdoctor.api.lint.lint(source, path, versions)`
 - `ftdoctor.api.migrate.migrate(source, path, old, new)`
 - `ftdoctor.api.explain.explain_unexpected_keyword`, `explain_missing_import`
-- `ftdoctor.api.resolver.resolve`, `resolve_together`
-- `ftdoctor.api.pairs.conflicts`, `suggest`
+- `ftdoctor.api.cli.check_flags`, `check_command`; `ftdoctor.api.parser_args.check_script_flags`
+- `ftdoctor.api.resolver.companions` (releases that fit the given ones, then or today)
 - `ftdoctor.api.view.describe`
 """

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.paths import tables_dir
@@ -65,7 +65,7 @@ class Table:
         #: Day on which the table was made, "2026-11-21".
         self.date: str = header["date"]
         self.versions: list[str] = header["versions"]
-        self._keys = [release_key(version) for version in self.versions]
+        self._positions = {version: i for i, version in enumerate(self.versions)}
         self._decoded: dict[str, Any] = {}
 
     def line(self, kind: str, name: str) -> Any:
@@ -113,8 +113,14 @@ class Table:
             at = text.find(word, end)
         return list(found)
 
+    @cached_property
+    def _keys(self) -> list[tuple[int, ...] | None]:
+        return [release_key(version) for version in self.versions]
+
     def index(self, version: str) -> int | None:
         """Return the position of a release, or None when the table does not have it."""
+        if version in self._positions:
+            return self._positions[version]
         key = release_key(version)
         return self._keys.index(key) if key is not None and key in self._keys else None
 
@@ -124,12 +130,12 @@ class Table:
         A release that the table lacks lies between two that it has; what holds for both holds for
         it. Newer than the table, or not a final release: ().
         """
-        key = release_key(version)
-        if key is None:
-            return ()
         exact = self.index(version)
         if exact is not None:
             return (exact,)
+        key = release_key(version)
+        if key is None:
+            return ()
         older = [i for i, known in enumerate(self._keys) if known is not None and known < key]
         if not older or older[-1] + 1 >= len(self.versions):
             return ()

@@ -31,6 +31,9 @@ _GENERIC = {
     "cli-subcommand": "trl-cli-bad-subcommand",
 }
 
+#: A script without any of these calls nothing that is in the tables.
+_WORDS = (*PACKAGES, "Trainer(", "Config(", "Arguments(")
+
 
 @lru_cache(maxsize=64)
 def _report(text: str, path: str, versions: tuple[tuple[str, str | None], ...]) -> Report:
@@ -48,7 +51,7 @@ def _scripts(job: Job) -> list[Script]:
     return [
         script
         for script in job.scripts
-        if script.role != "submit" and any(package in script.source.text for package in PACKAGES)
+        if script.role != "submit" and any(word in script.source.text for word in _WORDS)
     ]
 
 

@@ -54,8 +54,8 @@ def script_job(source: Source, env: ReadEnv) -> list[Job]:
 def named_script(source: Source) -> list[Job]:
     """Return a job for a Python file that the user named although it trains nothing.
 
-    A snippet, or a module with a config in it, is checked for what it imports and calls. A file that
-    uses none of the libraries is no job.
+    A snippet, or a module with a config in it, is checked for what it imports and calls. A file
+    that uses none of the libraries is no job.
     """
     if not _USES.search(source.text):
         return []

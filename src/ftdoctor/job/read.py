@@ -169,6 +169,10 @@ def _read_all(
             env = ReadEnv.beside(path, files)
             env.used = used
             found[path] = _read_one(kind, Source(path, text), env, reading)
+            if not found[path] and path in named and kind in ("python", "submit"):
+                from ftdoctor.job.py_job import named_script
+
+                found[path] = named_script(Source(path, text))
     for path, kind, _ in texts:
         jobs = found.get(path, [])
         reading.jobs.extend(sorted(jobs, key=lambda job: (job.place.line, job.place.column)))

@@ -35,6 +35,9 @@ def _no_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
+    from ftdoctor import redact
+
+    monkeypatch.setattr(redact, "_KNOWN", set())
 
 
 @pytest.fixture

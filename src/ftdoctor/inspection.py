@@ -120,6 +120,7 @@ def inspect(
         unproved = lacking(require_smoke)
     seen: set[tuple[str, str, str]] = set()
     for job in jobs:
+        _remember_secrets(job)
         resolve_job(job, dict(with_ or {}))
         context = Context(job, gather(job) if gather else {}, moment, tracked)
         context.lacks_smoke = require_smoke if unproved is not None and unproved(job) else ""
@@ -133,6 +134,16 @@ def inspect(
         report.findings.sort(key=_order)
         inspection.jobs.append(report)
     return inspection
+
+
+def _remember_secrets(job: Job) -> None:
+    """Tell the redactor the values that the job gives to names of secrets."""
+    from ftdoctor.redact import names_secret, remember
+
+    for values in (job.secrets, *(pool.env for pool in job.pools)):
+        for name, value in values.items():
+            if names_secret(name) and isinstance(value.value, str):
+                remember(value.value)
 
 
 def _sort_in(report: JobReport, result: Any, ignores: Any, seen: set[tuple[str, str, str]]) -> None:

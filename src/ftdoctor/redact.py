@@ -92,8 +92,28 @@ def _looks_secret(value: str) -> bool:
     return bool(re.search(r"\d", value)) or len(value) >= 20 or bool(re.search(r"[^\w.\-]", value))
 
 
+#: Secrets of this run whose shape alone does not give them away (a value of WANDB_API_KEY).
+_KNOWN: set[str] = set()
+_SECRET_NAME = re.compile(rf"(?i){_NAME}\Z")
+
+
+def remember(text: str) -> None:
+    """Mask this very text from now on, wherever it stands; short or harmless texts are left."""
+    text = text.strip().strip("\"'")
+    if len(text) >= 8 and not _HARMLESS.match(text) and _looks_secret(text):
+        _KNOWN.add(text)
+
+
+def names_secret(name: str) -> bool:
+    """Whether a variable of this name holds a secret (HF_TOKEN, WANDB_API_KEY, ...)."""
+    return bool(_SECRET_NAME.match(name))
+
+
 def redact(text: str) -> str:
     """Return `text` with every secret that we know the shape of replaced."""
+    for known in _KNOWN:
+        if known in text:
+            text = text.replace(known, _mask("", known))
     if not _TRIGGERS.search(text):
         return text
     for kind, needles, shape in _SHAPES:

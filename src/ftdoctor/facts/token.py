@@ -35,6 +35,12 @@ class JobToken:
     #: The value in the job that it came from.
     value: Value[Any] | None = None
 
+    def __post_init__(self) -> None:
+        """No text that we follow is ever shown."""
+        from ftdoctor.redact import remember
+
+        remember(self.text)
+
     @property
     def key(self) -> str:
         """A name for dictionaries that gives nothing away."""

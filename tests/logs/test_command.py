@@ -153,3 +153,29 @@ def test_score_counts_right_wrong_silent_and_false_alarms(cli: Any, logs: Path) 
     ran = cli("rule", "score", "broken.jsonl")
     assert ran.code == 2
     assert "broken.jsonl:1" in ran.err
+
+
+def test_out_of_memory_with_its_job_is_read_with_the_memory_model(cli: Any, logs: Path) -> None:
+    (logs / "oom.log").write_text(
+        "Traceback (most recent call last):\n"
+        '  File "/x/torch/nn/functional.py", line 1, in linear\n    return F.linear(x)\n'
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 512.00 MiB. GPU 0 has a "
+        "total capacity of 22.05 GiB of which 0.20 GiB is free. Including non-PyTorch memory, this "
+        "process has 21.80 GiB memory in use. Of the allocated memory 21.00 GiB is allocated by "
+        "PyTorch, and 300.00 MiB is reserved by PyTorch but unallocated.\n"
+    )
+    (logs / "job.sh").write_text(
+        'hf jobs run --flavor l4x1 --timeout 6h python:3.12 bash -c "pip install trl==1.16.0 '
+        "transformers==5.10.0 peft==0.18.1 && trl sft --dataset_name trl-lib/Capybara "
+        "--output_dir notes --model_name_or_path meta-llama/Llama-3.2-3B-Instruct --dtype bfloat16 "
+        "--use_peft --max_length 4096 --per_device_train_batch_size 4 "
+        '--gradient_checkpointing false"\n'
+    )
+    ran = cli("explain", "oom.log", "--job", "job.sh", "--format", "json")
+    assert ran.code == 0, ran.err
+    cause = json.loads(ran.out)["cause"]
+    assert cause["name"] == "oom-batch-or-activations"
+    assert cause["memory"]["expected"] is True
+    assert any("gradient_checkpointing=True" in fix["text"] for fix in cause["fixes"][:3])
+    (logs / "none.sh").write_text("echo hello\n")
+    assert cli("explain", "oom.log", "--job", "none.sh").code == 2

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftdoctor.errors import UsageError
+from ftdoctor.logs.explain import explain_log
 from ftdoctor.logs.keep import END
+from ftdoctor.logs.patterns import Patterns
 from ftdoctor.logs.reading import RawLog, open_log
 from ftdoctor.logs.scan import scan
+from ftdoctor.logs.table import build
 from tests.logs.test_fixtures import explain, named, patterns
 
 if TYPE_CHECKING:
@@ -192,3 +195,32 @@ def test_the_head_and_the_tail_are_kept_whole() -> None:
     assert kept[0] == "first words"
     assert kept[-1] == "last words"
     assert sum(map(len, kept)) > END
+
+
+def test_four_times_the_rules_cost_at_most_half_as_much_again() -> None:
+    """Selection by whole words makes the cost of a rule that does not match next to nothing."""
+
+    def table(count: int) -> Patterns:
+        rows = [
+            {
+                "code": f"FT-MANY-{i:03d}",
+                "name": f"cause-{i}",
+                "after": {"any": [f"the part{i:x}q of machine{i} broke down for (?P<why>\\w+)"]},
+            }
+            for i in range(count)
+        ]
+        return Patterns(build(rows), rows)
+
+    data = filler(30_000) + b"".join(b"word%x of text %d\n" % (i, i) for i in range(20_000))
+
+    def took(count: int) -> float:
+        rules = table(count)
+        best = 9.0
+        for _ in range(3):
+            started = time.process_time()
+            explain_log(RawLog("x", io.BytesIO(data)), rules, engine="plain")
+            best = min(best, time.process_time() - started)
+        return best
+
+    few, many = took(250), took(1000)
+    assert many <= 1.5 * few

@@ -38,6 +38,12 @@ _FORMATS = ("terminal", "json", "jsonl", "sarif", "github", "junit", "markdown")
     metavar="GOOD.LOG",
     help="A log of a run that succeeded: show what this one has and that one has not.",
 )
+@click.option(
+    "--job",
+    "job_file",
+    metavar="FILE",
+    help="The job that the log is of: out of memory is then read with the memory model.",
+)
 @click.option("--save", metavar="DIR", help="Keep the log and the job, redacted, in this folder.")
 @click.option("--follow", is_flag=True, help="Wait for the job to end, then explain it.")
 @click.option(
@@ -147,7 +153,9 @@ def _one(name: str, patterns: Patterns, options: dict[str, Any], good: Any) -> E
 
         raw = open_log(name)
         try:
-            return explain_log(raw, patterns, good=good, engine=engine)
+            return explain_log(
+                raw, patterns, good=good, engine=engine, job_file=options["job_file"] or ""
+            )
         finally:
             raw.close()
     from ftdoctor.platforms.fetch import explain_job

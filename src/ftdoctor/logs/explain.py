@@ -80,12 +80,14 @@ def explain_log(
     known: dict[str, Any] | None = None,
     engine: str = "auto",
     failed: bool = False,
+    job_file: str = "",
 ) -> Explanation:
     """Explain one log; `failed` tells that the platform says that the job failed.
 
     `job` are lines that the platform's job resource adds (its error field); `known` are facts that
     the platform told (GPU, image, cost) and that go before what the log says; `good` is the name
-    and the lines of a log of a run that succeeded.
+    and the lines of a log of a run that succeeded. `job_file` is the job that the log is of: an
+    out-of-memory failure is then read with the memory model.
     """
     found = scan(raw, patterns, engine=engine)
     lines = found.lines
@@ -130,6 +132,10 @@ def explain_log(
         result.cause = _cause(verdict, patterns, facts)
         if known_by_tables:
             result.cause["explain"] = redact(f"{known_by_tables} {result.cause['explain']}")
+        if job_file and result.cause["name"].startswith("oom-"):
+            from ftdoctor.logs.advice import add_advice
+
+            add_advice(result.cause, verdict.cause, job_file, dict(facts.get("versions") or {}))
     elif verdict.failed or failed:
         result.outcome = "unrecognised"
     best = verdict.cause.rule if verdict.cause else -1

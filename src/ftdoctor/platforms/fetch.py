@@ -149,6 +149,7 @@ def _explain(
         known=remote.facts,
         engine=options.get("engine") or "auto",
         failed=remote.failed,
+        job_file=options.get("job_file") or "",
     )
     if problems:
         # What the platform says of the end may be the cause; that a process ended is none.

@@ -74,9 +74,8 @@ def _entry(value: ShellText, written: Mapping[str, Written]) -> Written | None:
 
 def _written(entry: Written, env: ReadEnv) -> tuple[Source, Template | None] | str:
     if entry.source is not None:
-        template = Template(
-            replaced=entry.replaced, filled=entry.tool if entry.tool != "sed" else ""
-        )
+        filled = entry.tool if entry.tool != "sed" else ""
+        template = Template(replaced=entry.replaced, filled=filled, more=entry.more)
         scope = entry.scope
         if entry.expands and scope is not None:
 

@@ -99,7 +99,7 @@ def _language(info: str) -> str:
     if words and words[0] in ("code-block", "code", "sourcecode", "code-cell", "highlight"):
         words = words[1:]
     word = words[0].lower() if words else ""
-    return _LANGUAGES.get(word, "" if word in ("", "text", "txt", "plaintext") else "other")
+    return _LANGUAGES.get(word, "other" if word else "")
 
 
 def _directive(

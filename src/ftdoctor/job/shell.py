@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ftdoctor.job.value import Value
 
 
+#: What follows in a longer script is data (a self-extracting archive), not commands.
+MOST_CHARS = 300_000
+
+
 def read_script(
     source: Source,
     variables: Mapping[str, Value[str]] | None = None,
@@ -39,7 +43,7 @@ def read_script(
     scope.variables = {name: as_text(value) for name, value in (variables or {}).items()}
     if positional is not None:
         scope.positional = [as_text(value) for value in positional]
-    block, broken = parse_block(source.text)
+    block, broken = parse_block(source.text[:MOST_CHARS])
     follower = Follower(source, scope, where, guarded)
     follower.run(block)
     follower.script.broken = [source.span(at, at + 2) for at in broken]

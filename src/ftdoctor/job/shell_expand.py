@@ -150,8 +150,9 @@ def _variable(part: Part, scope: Scope, raw: str, place: Place) -> ShellText:
         return _hole(raw, _not_set(name, scope), place)
     if operator and operator not in (":?", "?"):
         return _modified(part, operator, current, scope, raw, place)
-    if not current.known and current.place is None:
-        return _hole(raw, current.unknown, place, current.default)
+    if not current.known and any(h.end - h.start < len(current.body) for h in current.holes):
+        # Known in part: readers cut the known parts out of it.
+        return current
     if not current.known:
         # As written here, for the reader of the message; the reason comes from the assignment.
         return _hole(raw, current.unknown, place, current.default)

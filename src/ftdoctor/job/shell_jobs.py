@@ -96,6 +96,9 @@ def local_job(script: Script, source: Source, env: ReadEnv, document: bool = Fal
     run_steps(job, steps, env, dict(_exports(steps)))
     launches = job.extra.get("launches", [])
     trains = [x for x in launches if x.kind == "trl" or _TRAINERS & set(x.launchers)]
+    if document:
+        # Prose such as "trl sft is running" is no command.
+        trains = [x for x in trains if any(as_text(a).body.startswith("-") for a in x.step.argv)]
     if not trains and (document or not job.trainings):
         return []
     from ftdoctor.job.attached import attach_requirements

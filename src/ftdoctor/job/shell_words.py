@@ -336,7 +336,8 @@ class Words:
 
         end = self.pos
         block = None
-        if self.depth < MAX_DEPTH:
+        # The text is copied for each: not in files longer than anyone writes.
+        if self.depth < MAX_DEPTH and end - start > 2 and start < 100_000:
             inner = Parser(self.text[: end - 1], start + 1)
             inner.depth = self.depth + 1
             block = inner.block(())

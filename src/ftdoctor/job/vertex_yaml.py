@@ -85,6 +85,9 @@ class _Spec:
         self.job = Job("vertex", form, reader.place(root), reader.source)
         self.job.sources.append(reader.source)
         self._root(root)
+        if reader.template.more:
+            for pool in self.job.pools:
+                pool.env_open = pool.env_open or "lines are added to the file after it is written"
         if prepare is not None:
             prepare(self.job)
         for pool in self.job.pools:

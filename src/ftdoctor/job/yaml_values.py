@@ -70,6 +70,8 @@ class Template:
     expand: Callable[[str, Place], Value[str]] | None = None
     replaced: tuple[str, ...] = ()
     filled: str = ""
+    #: True when lines are appended to the file in a way that is not followed.
+    more: bool = False
 
 
 @dataclass

@@ -85,6 +85,7 @@ def spot_without_checkpoint(context: Context, **_: object) -> Iterator[Hit]:
                 value.place or place,
                 {"why": "save_strategy is 'no', so no checkpoint is written"},
                 {"save_strategy": "no"},
+                severity="warning",
                 summary="A SPOT job with nothing to continue from: {why}.",
             )
             return
@@ -107,6 +108,7 @@ def spot_without_checkpoint(context: Context, **_: object) -> Iterator[Hit]:
                 saved.place or place,
                 {"why": f"checkpoints go to {folder}, a disk that is lost with the machine"},
                 {"output_dir": folder},
+                severity="warning",
                 summary="A SPOT job with nothing to continue from: {why}.",
             )
             return
@@ -193,6 +195,7 @@ def default_agent(context: Context, **_: object) -> Iterator[Hit]:
                     place,
                     {"service": what},
                     {"call": match[1]},
+                    severity="warning",
                     summary="{service} is called, which the default service agent may not reach.",
                 )
                 return
@@ -220,6 +223,7 @@ def peered_network(context: Context, **_: object) -> Iterator[Hit]:
             job.network.place or job.place,
             {"model": model},
             {"network": job.network.raw or job.network.value},
+            severity="note",
             summary="A perimeter of the peered network may block the download of {model}.",
         )
 

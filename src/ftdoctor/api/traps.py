@@ -25,6 +25,12 @@ _FLOAT32_SINCE = {
     "trl.RewardTrainer": "0.27.0",
 }
 
+#: What returns a PeftModel.
+_WRAPS = {
+    "peft.get_peft_model": "get_peft_model",
+    "peft.PeftModel.from_pretrained": "PeftModel.from_pretrained",
+}
+
 
 def check_traps(script: Script) -> None:
     """Look for silent traps in the whole script."""
@@ -153,13 +159,13 @@ def _adapter_twice(script: Script, call: ast.Call, path: str) -> None:
         return
     if isinstance(last.value, ast.Call):
         ref = script.names.resolve(last.value.func)
-        if ref is not None and ref.path in ("peft.get_peft_model",):
+        if ref is not None and ref.path in _WRAPS:
             _add(
                 script,
                 config,
                 path,
                 "peft_config",
-                "The model is a PeftModel already (`get_peft_model`), and "
+                f"The model is a PeftModel already (`{_WRAPS[ref.path]}`), and "
                 f"{script.world.spoken('trl')} refuses it together with `peft_config` "
                 "(ValueError). Give one of the two.",
                 rule="peft-model-and-peft-config",

@@ -10,6 +10,7 @@ from ftdoctor.checks.about import (
     code,
     code_gap,
     env_open,
+    env_texts,
     environments,
     has_token,
     launched,
@@ -273,3 +274,35 @@ def terminal_input(context: Context, **_: object) -> Iterator[Hit]:
                         summary="{call} in a job: there is no terminal to answer from.",
                     )
                     return
+
+
+def oauth_login_old_hub(context: Context, **_: object) -> Iterator[Hit]:
+    """login(token=...) with an OAuth token on huggingface_hub below 1.20: KeyError 'accessToken'.
+
+    Run on 0.36.2 and 1.19.0 (KeyError) and on 1.20.1 and 2.4.0 (fine).
+    """
+    job = context.job
+    match = re.match(r"(\d+)\.(\d+)", job.version("huggingface-hub") or "")
+    if (
+        match is None
+        or (int(match[1]), int(match[2])) >= (1, 20)
+        or (int(match[1]) == 0 and int(match[2]) < 26)
+    ):
+        return
+    if job.form != "hf-jobs-call" or not any(
+        text in ("$HF_TOKEN", "${HF_TOKEN}") for _index, _name, text in env_texts(job)
+    ):
+        return
+    for script in job.scripts:
+        places = script.calls.get("huggingface_hub.login") if script.role != "submit" else None
+        if places and re.search(r"login\(\s*(?:token\s*=|os\.)", script.source.text):
+            version = job.version("huggingface-hub")
+            summary = "login() breaks on an OAuth token with huggingface_hub {version}."
+            yield Hit(
+                places[0],
+                {"version": version},
+                {"version": version},
+                severity="warning",
+                summary=summary,
+            )
+            return

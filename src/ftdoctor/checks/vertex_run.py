@@ -180,7 +180,7 @@ _GOOGLE_CALLS = {
 def default_agent(context: Context, **_: object) -> Iterator[Hit]:
     """The code calls Google services that the default service agent may not reach."""
     job = context.job
-    if job.service_account is not None or job.form == "tuning":
+    if job.platform != "vertex" or job.service_account is not None or job.form == "tuning":
         return
     if job.extra.get("service_account_open") or job.extra.get("persistentResourceId"):
         return

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ftdoctor.job.py_abstract import Const
-from ftdoctor.job.py_hf import read_tool_json, seconds
+from ftdoctor.job.py_hf import read_tool_json
+from ftdoctor.job.py_hf_fields import seconds
 from ftdoctor.job.py_submit import read
 from ftdoctor.job.readenv import ReadEnv
 from ftdoctor.job.source import Source

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ftdoctor.job import py_hf, py_vertex, trl_names
+from ftdoctor.job import py_hf_fields, py_vertex, trl_names
 
 
 def tree_of(package: str, *path: str) -> ast.Module:
@@ -70,7 +70,7 @@ def test_arguments_of_hugging_face_jobs() -> None:
     assert {
         key: eval(compile(ast.Expression(value), "x", "eval"), {"__builtins__": {}})
         for key, value in _pairs(table)
-    } == py_hf._UNITS
+    } == py_hf_fields._UNITS
 
 
 def _pairs(table: ast.expr) -> list[tuple[str, ast.expr]]:

@@ -103,7 +103,7 @@ def _apply_header(job: Job, header: Header) -> None:
         job.python = table["python"]
     if "timeout" in table:
         from ftdoctor.job.py_abstract import At, Const
-        from ftdoctor.job.py_hf import seconds
+        from ftdoctor.job.py_hf_fields import seconds
 
         job.timeout = seconds(Const(table["timeout"].value, At(None, None, table["timeout"].place)))
     for name in _list(table.get("secrets")):

@@ -229,6 +229,7 @@ def offline_with_hub_ids(context: Context, **_: object) -> Iterator[Hit]:
                     env_place(job, index, name),
                     {"name": name, "model": model},
                     {"name": name, "model": model},
+                    summary="{name} forbids downloads, and {model} is not in this container.",
                 )
                 return
 

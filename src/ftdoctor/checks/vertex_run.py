@@ -241,6 +241,12 @@ def variable_not_expanded(context: Context, **_: object) -> Iterator[Hit]:
     if job.extra.get("filled_by"):
         return
     for index, name, text in env_texts(job):
+        unset = re.search(r"(?<!\$)\$\(([A-Z_][A-Z0-9_]*)\)", text)
+        if unset and unset[1] not in environments(job)[index] and not unset[1].startswith("AIP_"):
+            place = f"the environment variable {name}"
+            values = {"where": place, "text": unset[0], "right": "a value, or define it in env"}
+            yield Hit(env_place(job, index, name), values, {"name": name, "value": text})
+    for index, name, text in env_texts(job):
         match = _VARIABLE.search(text)
         if (
             match

@@ -182,7 +182,7 @@ class _Parser:
 
     def _head(self, line: Line) -> None:
         text = line.text[:_HEAD_CHARS]
-        if self.block is not None and self.state in ("chain", "frames"):
+        if self.block is not None and self.state == "chain":
             self.block.add(line)
         else:
             self._close()

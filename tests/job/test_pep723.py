@@ -58,3 +58,17 @@ def test_no_header(text: str) -> None:
 def test_a_header_that_is_not_closed_or_no_toml() -> None:
     assert "not closed" in header("# /// script\n# dependencies = []\nimport os\n").broken
     assert "TOML" in header("# /// script\n# dependencies = [\n# ///\n").broken
+
+
+def test_indexes_and_sources_of_uv() -> None:
+    found = header(
+        '# /// script\n# dependencies = ["torch", "trl", "peft"]\n# [[tool.uv.index]]\n'
+        '# name = "cu126"\n# url = "https://example.org/whl/cu126"\n# explicit = true\n'
+        '# [tool.uv.sources]\n# torch = { index = "cu126" }\n'
+        '# trl = { git = "https://example.org/trl.git" }\n# ///\n'
+    )
+    assert [(r.name, r.index, r.url) for r in found.requirements] == [
+        ("torch", "https://example.org/whl/cu126", ""),
+        ("trl", "", "https://example.org/trl.git"),
+        ("peft", "", ""),
+    ]

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ftdoctor.job.requirements import parse_requirement
+from ftdoctor.job.requirements import parse_requirement, with_uv_sources
 from ftdoctor.job.value import Value, known
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def _fill(header: Header, data: dict[str, Any], inner: Source) -> None:
         return
     if isinstance(tool.get("uv"), dict):
         header.uv = tool["uv"]
+        header.requirements = with_uv_sources(header.requirements, header.uv)
     table = tool.get("hf-jobs")
     if isinstance(table, dict):
         section = max(inner.text.find("[tool.hf-jobs"), 0)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ftdoctor.job.requirements import normal, parse_requirement
+from ftdoctor.job.requirements import normal, parse_requirement, with_uv_sources
 from ftdoctor.job.value import Value, known
 from ftdoctor.lazy import lazy
 
@@ -58,6 +58,7 @@ def read_pyproject(source: Source) -> Project:
         project.default_groups = [group for group in default if isinstance(group, str)]
     else:
         project.default_groups = list(project.groups)
+    project.requirements = with_uv_sources(project.requirements, project.uv)
     _poetry(source, _table(tool, "poetry"), project)
     if isinstance(python, str):
         project.requires_python = known(python, place_in(source, python, 0), python)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.model import Requirement, Unread
 from ftdoctor.lazy import lazy
@@ -201,3 +201,35 @@ def _option(
             result.requirements.append(requirement)
         else:
             result.unread.append(Unread(value, "a local package, installed editable", place))
+
+
+def with_uv_sources(requirements: list[Requirement], uv: dict[str, Any]) -> list[Requirement]:
+    """Apply `[tool.uv.sources]` and `[[tool.uv.index]]` to requirements.
+
+    A source names an index ("torch comes from pytorch-cu126"), a repository or an address. An index
+    that is not `explicit` serves every package. https://docs.astral.sh/uv/concepts/indexes/
+    """
+    listed = uv.get("index")
+    indexes = (
+        [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+    )
+    by_name = {str(item.get("name")): str(item.get("url") or "") for item in indexes}
+    general = next(
+        (str(item.get("url")) for item in indexes if not item.get("explicit") and item.get("url")),
+        "",
+    )
+    if not general:
+        extra = uv.get("extra-index-url") or uv.get("index-url")
+        first = extra[0] if isinstance(extra, list) and extra else extra
+        general = first if isinstance(first, str) else ""
+    table = uv.get("sources")
+    sources = {normal(str(k)): v for k, v in table.items()} if isinstance(table, dict) else {}
+    found: list[Requirement] = []
+    for item in requirements:
+        source = sources.get(item.name)
+        choices = source if isinstance(source, list) else [source]
+        chosen = next((c for c in choices if isinstance(c, dict)), {})
+        index = by_name.get(str(chosen.get("index")), "") or general
+        url = str(chosen.get("git") or chosen.get("url") or "")
+        found.append(replace(item, index=item.index or index, url=item.url or url))
+    return found

@@ -14,7 +14,7 @@ from ftdoctor.rulebook.model import Edit, Hit, TextEdit, Unsure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ftdoctor.api.model import ApiFinding, Report
+    from ftdoctor.api.model import ApiEdit, ApiFinding, Report
     from ftdoctor.checks.context import Context
     from ftdoctor.job.model import Job, Script
     from ftdoctor.job.source import Source
@@ -83,6 +83,29 @@ def unknown_versions(context: Context) -> Iterator[Hit | Unsure]:
             yield Unsure(f"the script's calls were not checked: {reason}", needs)
 
 
+def _mapped(edit: ApiEdit, source: Source) -> Edit | None:
+    """Return an edit in the places of the user's file.
+
+    In a fragment that is indented (Python in a block of YAML) a new line gets the indentation of
+    the fragment. None where columns cannot be mapped.
+    """
+    if not source.exact:
+        return None
+    changes = []
+    for change in edit.changes:
+        place = source.place(change.line, change.column, change.end_line, change.end_column)
+        text = change.text
+        if "\n" in text and not source.is_file:
+            margin = source.place(change.line, 1)
+            line = source.whole.split("\n")[margin.line - 1]
+            indent = line[: margin.column - 1]
+            if indent.strip():
+                return None
+            text = text.replace("\n", "\n" + indent)
+        changes.append(TextEdit(place, text))
+    return Edit(edit.title, tuple(changes))
+
+
 def hit(found: ApiFinding, source: Source, job: Job) -> Hit:
     """Turn a finding of the lint into a hit, its positions mapped to the user's file."""
     place = source.place(found.line, found.column, found.end_line, found.end_column)
@@ -102,17 +125,9 @@ def hit(found: ApiFinding, source: Source, job: Job) -> Hit:
     if resolved is not None and resolved.floating:
         evidence["floating"] = f"{found.package} is not pinned: {found.version} is what it gets now"
     edits = {}
-    if found.edit is not None and source.exact:
-        edits["change"] = Edit(
-            found.edit.title,
-            tuple(
-                TextEdit(
-                    source.place(change.line, change.column, change.end_line, change.end_column),
-                    change.text,
-                )
-                for change in found.edit.changes
-            ),
-        )
+    edit = _mapped(found.edit, source) if found.edit is not None else None
+    if edit is not None:
+        edits["change"] = edit
     captures = {
         "argument": found.parameter,
         "symbol": found.symbol.rsplit(".", 1)[-1],

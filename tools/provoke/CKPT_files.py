@@ -263,3 +263,40 @@ def tokenizer_grew() -> None:
     base = model(vocab_size=70)
     get_peft_model(base, lora(target_modules=["q_proj", "embed_tokens"])).save_pretrained("adapter")
     PeftModel.from_pretrained(model(vocab_size=68), "adapter")
+
+
+@case("FT-CKPT-204")
+def adapter_without_weights() -> None:
+    from peft import PeftModel
+
+    path = _adapter()
+    for file in Path(path).glob("adapter_model*"):
+        file.unlink()
+    PeftModel.from_pretrained(model(), path)
+
+
+@case("FT-CKPT-011")
+def web_page_instead_of_weights() -> None:
+    from transformers import AutoModelForCausalLM
+
+    page = "<!DOCTYPE html><html><title>429</title></html>"
+    Path(saved(), "model.safetensors").write_text(page * 100)
+    AutoModelForCausalLM.from_pretrained("models/tiny")
+
+
+@case("FT-CKPT-012")
+def weights_all_zero() -> None:
+    from transformers import AutoModelForCausalLM
+
+    file = Path(saved(), "model.safetensors")
+    file.write_bytes(bytes(len(file.read_bytes())))
+    AutoModelForCausalLM.from_pretrained("models/tiny")
+
+
+@case("FT-CKPT-203")
+def config_without_model_type() -> None:
+    from transformers import AutoConfig
+
+    Path("models/none").mkdir(parents=True)
+    Path("models/none/config.json").write_text("{}")
+    AutoConfig.from_pretrained("models/none")

@@ -419,3 +419,48 @@ def grpo_without_prompt() -> None:
         train_dataset=texts(column="question"),
         processing_class=tokenizer(),
     ).train()
+
+
+@case("FT-DATA-205")
+def empty_file() -> None:
+    from datasets import load_dataset
+
+    load_dataset("json", data_files=write_lines("data/train.jsonl", [""]), split="train")
+
+
+@case("FT-DATA-206")
+def text_field_not_there() -> None:
+    sft(
+        data=texts(column="content"), config=arguments("SFTConfig", dataset_text_field="body")
+    ).train()
+
+
+@case("FT-DATA-208")
+def kto_on_other_columns() -> None:
+    import inspect
+
+    from datasets import Dataset
+    from trl import KTOTrainer
+
+    names = inspect.signature(KTOTrainer.__init__).parameters
+    coder = "processing_class" if "processing_class" in names else "tokenizer"
+    rows = Dataset.from_list([{"prompt": "how many", "answer": "legs"}] * 4)
+    KTOTrainer(
+        model=model(), args=arguments("KTOConfig"), train_dataset=rows, **{coder: tokenizer()}
+    ).train()
+
+
+@case("FT-DATA-013")
+def map_over_none() -> None:
+    from datasets import Dataset
+
+    coder = tokenizer()
+    Dataset.from_list([{"body": "paris"}, {"body": None}]).map(lambda row: coder(row["body"]))
+
+
+@case("FT-DATA-010")
+def single_quotes() -> None:
+    from datasets import load_dataset
+
+    rows: list[object] = ["{'text': 'a'}", "{'text': 'b'}"]
+    load_dataset("json", data_files=write_lines("data/train.jsonl", rows), split="train")

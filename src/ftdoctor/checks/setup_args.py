@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.model import Job, Training
     from ftdoctor.job.value import Value
 
-_HF_TRAINERS = frozenset(("sft", "dpo", "grpo", "reward", "kto", "trainer"))
+HF_TRAINERS = frozenset(("sft", "dpo", "grpo", "reward", "kto", "trainer"))
 
 
 def _word(value: Value[object] | None) -> str | None:
@@ -108,7 +108,7 @@ def eval_data_missing(context: Context, **_: object) -> Iterator[Hit]:
         ):
             continue
         if (
-            training.method not in _HF_TRAINERS
+            training.method not in HF_TRAINERS
             or not training.trainer_kwargs
             or training.trainer is None
         ):
@@ -186,78 +186,6 @@ def _world(job: Job) -> int | None:
     return launcher_processes(job) if gpus else None
 
 
-def quantized_without_adapter(context: Context, **_: object) -> Iterator[Hit]:
-    """A quantised model trained without an adapter (transformers 5.23 trainer_utils.py:131)."""
-    job = context.job
-    for training in job.trainings:
-        if (
-            training.quantization is None
-            or training.lora is not None
-            or training.method not in _HF_TRAINERS
-            or training.open
-        ):
-            continue
-        if training.written_as != "trl-cli" and not _plain_trainer(training, code(job)):
-            continue
-        if not any(
-            get(training.quantization.get(name)) is True
-            for name in ("load_in_4bit", "load_in_8bit")
-        ):
-            continue
-        flag = training.quantization.get("load_in_4bit") or training.quantization.get(
-            "load_in_8bit"
-        )
-        yield Hit(
-            flag.place if flag is not None and flag.place else job.place,
-            {},
-            {"lora": None},
-            summary="A quantised model is trained without an adapter.",
-        )
-
-
-def _plain_trainer(training: Training, text: str) -> bool:
-    """Whether a script hands its model to a Trainer without anything that could add an adapter."""
-    if training.trainer is None or not training.trainer_kwargs:
-        return False
-    return not re.search(
-        r"peft|lora|adapter|unsloth|bnb_4bit_quant_storage|Mxfp4|torchao|\bqat\b", text, re.I
-    )
-
-
-def half_weights(context: Context, **_: object) -> Iterator[Hit]:
-    """fp16=True with weights that are trained in 16 bits: the gradient scaler refuses them."""
-    job = context.job
-    for training in job.trainings:
-        if (
-            argument(training, "fp16") is not True
-            or training.lora is not None
-            or training.quantization is not None
-            or training.open
-        ):
-            continue
-        if training.method not in _HF_TRAINERS or re.search(
-            r"peft|lora|adapter|unsloth|deepspeed|fsdp|\.float\(\)|\.to\(torch\.float32|freeze",
-            code(job),
-            re.I,
-        ):
-            continue
-        value = training.model_kwargs.get("dtype") or training.model_kwargs.get("torch_dtype")
-        dtype = str(get(value) or "").replace("torch.", "")
-        if dtype not in ("float16", "half", "bfloat16") or value is None:
-            continue
-        message = (
-            "Attempting to unscale FP16 gradients."
-            if dtype in ("float16", "half")
-            else "the scaler is not implemented for bfloat16"
-        )
-        yield Hit(
-            value.place or job.place,
-            {"dtype": dtype, "message": message},
-            {"fp16": True, "dtype": dtype},
-            summary="fp16=True with {dtype} weights that are trained: {message}",
-        )
-
-
 def device_map_distributed(context: Context, **_: object) -> Iterator[Hit]:
     """device_map="auto" in several processes (accelerate 1.15 accelerator.py:1479)."""
     job = context.job
@@ -318,65 +246,3 @@ def zero3_device_map(context: Context, **_: object) -> Iterator[Hit]:
                 {"device_map": str(get(value))},
                 summary="device_map={device_map} with DeepSpeed ZeRO-3.",
             )
-
-
-def adapter_not_trainable(context: Context, **_: object) -> Iterator[Hit]:
-    """An adapter loaded for inference is handed to a trainer: nothing requires a gradient."""
-    import ast
-
-    from ftdoctor.checks.token_uses import node_place
-
-    for script in context.job.scripts:
-        if (
-            script.role == "submit"
-            or "PeftModel.from_pretrained" not in script.source.text
-            or script.tree is None
-        ):
-            continue
-        text = script.source.text
-        if re.search(
-            r"is_trainable|merge_and_unload|requires_grad|enable_input_require_grads|print_trainable|inference_mode\s*=\s*False|set_adapter|\*\*",
-            text,
-        ):
-            continue
-        frozen: dict[str, ast.Call] = {}
-        for node in ast.walk(script.tree):
-            if (
-                isinstance(node, ast.Assign)
-                and isinstance(node.value, ast.Call)
-                and isinstance(node.targets[0], ast.Name)
-            ):
-                if ast.unparse(node.value.func).endswith("PeftModel.from_pretrained"):
-                    frozen[node.targets[0].id] = node.value
-                else:
-                    frozen.pop(node.targets[0].id, None)
-        for node in ast.walk(script.tree):
-            if not isinstance(node, ast.Call) or not re.search(
-                r"Trainer\Z", ast.unparse(node.func)
-            ):
-                continue
-            names = [
-                k.value.id
-                for k in node.keywords
-                if k.arg == "model" and isinstance(k.value, ast.Name)
-            ]
-            names += [a.id for a in node.args[:1] if isinstance(a, ast.Name)]
-            if any(k.arg == "peft_config" for k in node.keywords):
-                continue
-            for name in names:
-                if name in frozen:
-                    yield Hit(
-                        node_place(script.source, frozen[name]),
-                        {"name": name},
-                        {"model": name},
-                        summary="The adapter in {name} was loaded for inference: nothing to train.",
-                    )
-                    return
-
-
-def inference_lora(context: Context, **_: object) -> Iterator[Hit]:
-    """LoraConfig(inference_mode=True) freezes the adapter that is to be trained."""
-    for training in context.job.trainings:
-        value = (training.lora or {}).get("inference_mode")
-        if value is not None and get(value) is True and training.method in _HF_TRAINERS:
-            yield Hit(value.place or context.job.place, {}, {"inference_mode": True})

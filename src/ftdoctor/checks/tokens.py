@@ -21,7 +21,7 @@ from ftdoctor.checks.about import (
     remote,
     truthy,
 )
-from ftdoctor.checks.token_forms import claims, kind, malformed, placeholder
+from ftdoctor.checks.token_forms import malformed, placeholder
 from ftdoctor.checks.token_uses import TokenUse, family, uses
 from ftdoctor.job.value import get
 from ftdoctor.lazy import lazy
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from ftdoctor.job.source import Place
 
 _VARIABLE = lazy(r"\$(?:\{(\w+)\}|(\w+))\Z")
-#: Seconds that a trusted publisher's token lives. https://huggingface.co/docs/hub/trusted-publishers
-_CI_LIFE = 3600
 
 
 def placeholder_left(context: Context, **_: object) -> Iterator[Hit]:
@@ -141,7 +139,7 @@ def call_placeholder(context: Context, **_: object) -> Iterator[Hit]:
 def session_token(context: Context, **_: object) -> Iterator[Hit]:
     """`$HF_TOKEN` in an `hf_jobs` call becomes the token of the agent's session, often OAuth."""
     job = context.job
-    if job.form != "hf-jobs-call" or not _pushes(job):
+    if job.form != "hf-jobs-call" or not pushes(job):
         return
     for index, name, text in env_texts(job):
         if text in ("$HF_TOKEN", "${HF_TOKEN}"):
@@ -149,46 +147,15 @@ def session_token(context: Context, **_: object) -> Iterator[Hit]:
             return
 
 
-def _pushes(job: Job) -> bool:
+def pushes(job: Job) -> bool:
+    """Whether the training pushes to the Hub."""
     return any(
         argument(t, "push_to_hub") is True or t.pushes for t in job.trainings
     ) or "push_to_hub" in code(job)
 
 
-def wrong_kind(
-    context: Context, kinds: tuple[str, ...] | list[str] = (), **_: object
-) -> Iterator[Hit]:
-    """A token of a kind that cannot do this (`kinds`: refresh, org)."""
-    for use in uses(context.job):
-        found = kind(use.text.strip())
-        if found in kinds:
-            yield Hit(
-                use.place, {"name": use.name, "kind": found}, {"name": use.name, "kind": found}
-            )
-
-
-def oauth_scopes(context: Context, **_: object) -> Iterator[Hit]:
-    """An OAuth token whose own list of scopes lacks what the job does."""
-    job = context.job
-    for use in uses(job):
-        found = claims(use.text.strip()) if kind(use.text.strip()) == "oauth" else None
-        if found is None or not found.scopes:
-            continue
-        have = set(found.scopes)
-        missing = []
-        if _pushes(job) and not have & {"write-repos", "manage-repos", "contribute-repos"}:
-            missing.append("write-repos")
-        if _gated(job) and not have & {"gated-repos", "read-repos", "write-repos", "manage-repos"}:
-            missing.append("gated-repos")
-        if missing:
-            yield Hit(
-                use.place,
-                {"missing": ", ".join(missing)},
-                {"scopes": " ".join(found.scopes), "missing": missing},
-            )
-
-
-def _gated(job: Job) -> bool:
+def wants_gated(job: Job) -> bool:
+    """Whether a model of the training is gated, by the table."""
     from ftdoctor.checks.access import gate_of
 
     for training in job.trainings:
@@ -196,44 +163,6 @@ def _gated(job: Job) -> bool:
         if model is not None and gate_of(model):
             return True
     return False
-
-
-def short_lived(context: Context, **_: object) -> Iterator[Hit]:
-    """A token that ends before the job may."""
-    job = context.job
-    limit = get(job.timeout)
-    if limit is None and job.platform == "vertex":
-        limit = 7 * 86400
-    for use in uses(job):
-        text = use.text.strip()
-        found = kind(text)
-        if found == "ci" and (limit is None or limit > _CI_LIFE) and _pushes(job):
-            yield Hit(
-                use.place, {"life": "60 minutes", "limit": _hours(limit)}, {"kind": "hf_jwt_"}
-            )
-        declared = claims(text) if found == "oauth" else None
-        if declared is None or declared.expires is None:
-            continue
-        left = declared.expires - context.now.timestamp()
-        if left <= 0:
-            yield Hit(
-                use.place,
-                {"life": "no time: it has expired", "limit": _hours(limit)},
-                {"kind": "hf_oauth_"},
-            )
-        elif limit is not None and limit > left:
-            yield Hit(
-                use.place,
-                {"life": _hours(left), "limit": _hours(limit)},
-                {"kind": "hf_oauth_"},
-                severity="warning",
-            )
-
-
-def _hours(seconds: float | None) -> str:
-    if seconds is None:
-        return "no limit"
-    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
 
 
 def miswritten(context: Context, **_: object) -> Iterator[Hit]:
@@ -286,7 +215,7 @@ def unread_name(context: Context, **_: object) -> Iterator[Hit | Unsure]:
                 edits["rename"] = Edit(
                     f"Rename {name} to HF_TOKEN", (TextEdit(place, "\0HF_TOKEN\0"),)
                 )
-            severity: Severity | None = "error" if _gated(job) or _pushes(job) else None
+            severity: Severity | None = "error" if wants_gated(job) or pushes(job) else None
             spot = place or env_place(job, index, name)
             yield Hit(spot, {"name": name}, {"name": name}, edits, severity=severity)
 
@@ -296,7 +225,7 @@ def implicit_disabled(context: Context, **_: object) -> Iterator[Hit]:
     job = context.job
     if re.search(r"\btoken\s*=\s*(?!None|False)|\blogin\(", code(job)):
         return
-    if not (_gated(job) or _pushes(job)):
+    if not (wants_gated(job) or pushes(job)):
         return
     for index, name, text in env_texts(job):
         if name == "HF_HUB_DISABLE_IMPLICIT_TOKEN" and truthy(text.strip()):

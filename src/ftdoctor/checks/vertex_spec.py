@@ -38,13 +38,14 @@ def _machines() -> dict[str, dict[str, dict[str, Any]]]:
     return found
 
 
-def _edit(place: Place | None, title: str, text: str) -> dict[str, Edit]:
+def replacement(place: Place | None, title: str, text: str) -> dict[str, Edit]:
+    """Return the edit that replaces the value at a place, its quotes kept; {} without its end."""
     if place is None or not place.end_line:
         return {}
     return {"replace": Edit(title, (TextEdit(place, f"\0{text}\0"),))}
 
 
-def _known(text: str | None) -> str:
+def final(text: str | None) -> str:
     """Return a text of the spec that is meant to be final: not a template, not unknown."""
     return text if isinstance(text, str) and text and not _TEMPLATE.search(text) else ""
 
@@ -54,7 +55,7 @@ def accelerator(pool: WorkerPool) -> str:
 
     An enum of the SDK (`AcceleratorType.NVIDIA_L4`, with `.name` or not) counts as its name.
     """
-    text = _known(get(pool.accelerator_type))
+    text = final(get(pool.accelerator_type))
     match = re.search(r"AcceleratorType\.(\w+?)(?:\.name)?\Z", text)
     return match[1] if match else text if "." not in text else ""
 
@@ -91,7 +92,7 @@ def accelerator_name(context: Context, **_: object) -> Iterator[Hit]:
         right = suggestion(name, get(pool.machine_type) or "")
         place = pool.accelerator_type.place if pool.accelerator_type else None
         values = {"name": name, "right": right or "one of " + ", ".join(accelerators()[:14])}
-        edits = _edit(place, f"Replace {name} by {right}", right) if right else {}
+        edits = replacement(place, f"Replace {name} by {right}", right) if right else {}
         severity: Severity | None = None if right else "warning"
         evidence = {"given": name, "suggested": right}
         yield Hit(place or pool.place, values, evidence, edits, severity=severity)
@@ -149,7 +150,7 @@ def accelerator_fits(context: Context, **_: object) -> Iterator[Hit]:
     """Machine, accelerator and count that do not go together."""
     job = context.job
     for pool in job.pools:
-        machine = _known(get(pool.machine_type))
+        machine = final(get(pool.machine_type))
         kind = accelerator(pool)
         if not machine or not kind or kind not in accelerators() or kind.startswith("TPU"):
             continue
@@ -172,7 +173,7 @@ def accelerator_fits(context: Context, **_: object) -> Iterator[Hit]:
             if kind == "NVIDIA_TESLA_K80":
                 wrong = f"the K80 is no longer offered; {wrong}"
             values = {"machine": machine, "accelerator": kind, "wrong": wrong}
-            edits = _edit(place, f"Replace {kind} by {right}", right) if right else {}
+            edits = replacement(place, f"Replace {kind} by {right}", right) if right else {}
             yield Hit(place, values, {**values, "right": right}, edits, summary=_PAIR)
             continue
         count = _count(job, pool)
@@ -184,13 +185,15 @@ def accelerator_fits(context: Context, **_: object) -> Iterator[Hit]:
         some = " or ".join(map(str, allowed))
         wrong = f"with {machine} the count of {kind} must be {some}, not {count}"
         values = {"machine": machine, "accelerator": kind, "wrong": wrong}
-        edits = {} if not right or pool.accelerator_count is None else _count_edit(spot, right)
+        edits = (
+            {} if not right or pool.accelerator_count is None else _countreplacement(spot, right)
+        )
         yield Hit(
             spot, values, {**values, "allowed": allowed, "count": count}, edits, summary=_PAIR
         )
 
 
-def _count_edit(place: Place | None, right: str) -> dict[str, Edit]:
+def _countreplacement(place: Place | None, right: str) -> dict[str, Edit]:
     if place is None or not place.end_line:
         return {}
     return {"replace": Edit(f"Set the count to {right}", (TextEdit(place, f"\0{right}\0"),))}
@@ -218,7 +221,7 @@ def _unlisted(machine: str, kind: str) -> str:
 def accelerator_missing(context: Context, **_: object) -> Iterator[Hit]:
     """A machine that is made of GPUs (g2, a2, ...) without its accelerator in the spec."""
     for pool in context.job.pools:
-        machine = _known(get(pool.machine_type))
+        machine = final(get(pool.machine_type))
         if pool.accelerator_type is not None or pool.accelerator_count is not None:
             continue
         fits = _machines().get(machine, {})
@@ -239,7 +242,7 @@ _NOT_FOR_TRAINING = lazy(
 def machine_type_unknown(context: Context, **_: object) -> Iterator[Hit]:
     """A machine type that does not exist, or that training jobs are not offered."""
     for pool in context.job.pools:
-        machine = _known(get(pool.machine_type))
+        machine = final(get(pool.machine_type))
         place = pool.machine_type.place if pool.machine_type else pool.place
         if not machine or machine in _machines():
             continue
@@ -255,54 +258,6 @@ def machine_type_unknown(context: Context, **_: object) -> Iterator[Hit]:
             values = {"machine": machine, "near": near[0] if near else "one of the table"}
             summary = "There is no machine type {machine}; did you mean {near}?"
             yield Hit(place, values, values, summary=summary)
-
-
-def region_without_gpu(context: Context, **_: object) -> Iterator[Hit]:
-    """A region that does not offer this GPU for training."""
-    job = context.job
-    region = get(job.region) or ""
-    rows: dict[str, Any] = table("regions")["regions"]
-    names: dict[str, str] = table("aliases")["accelerator_region"]
-    if region not in rows:
-        return
-    for pool in job.pools:
-        short = names.get(accelerator(pool), "")
-        if not short or short in rows[region]["training"]:
-            continue
-        others = sorted(name for name, row in rows.items() if short in row["training"])
-        near = [o for o in others if o.split("-")[0] == region.split("-")[0]] or others
-        serving = short in rows[region]["listed_but_not_for_training"]
-        values = {"gpu": short.replace("_", " "), "region": region, "others": ", ".join(near[:5])}
-        values["how"] = "only for serving, not for training" if serving else "not at all"
-        yield Hit(
-            job.region.place if job.region and job.region.place else pool.place,
-            values,
-            {**values, "date": table("regions")["date"]},
-        )
-        return
-
-
-_REGION = lazy(r"[a-z]+-[a-z]+\d{1,2}\Z")
-
-
-def region_form(context: Context, **_: object) -> Iterator[Hit]:
-    """A zone, a multi-region or nonsense where a region belongs."""
-    job = context.job
-    region = _known(get(job.region))
-    if not region or _REGION.match(region) or region.isupper() or not region.islower():
-        return
-    zone = re.fullmatch(r"([a-z]+-[a-z]+\d{1,2})-[a-z]", region)
-    if not zone and region not in ("global", "us", "eu", "europe", "asia", "asia-pacific"):
-        return
-    right = zone[1] if zone else ""
-    place = job.region.place if job.region else None
-    edits = _edit(place, f"Replace {region} by {right}", right) if right else {}
-    values = {
-        "region": region,
-        "what": "a zone" if zone else "not a region",
-        "right": right or "us-central1",
-    }
-    yield Hit(place or job.place, values, values, edits)
 
 
 def chief_replicas(context: Context, **_: object) -> Iterator[Hit]:
@@ -324,27 +279,8 @@ def chief_replicas(context: Context, **_: object) -> Iterator[Hit]:
     ):
         return  # run() counts the chief too, and the SDK gives it a pool of its own
     place = pool.replica_count.place if pool.replica_count else None
-    edits = _edit(place, "Set the replicas of the first pool to 1", "1")
+    edits = replacement(place, "Set the replicas of the first pool to 1", "1")
     yield Hit(place or pool.place, {"count": count}, {"replicaCount": count}, edits)
-
-
-def arm_host(context: Context, **_: object) -> Iterator[Hit]:
-    """An Arm host (a4x) with an image that is built for x86."""
-    for pool in context.job.pools:
-        machine = get(pool.machine_type) or ""
-        image = get(pool.image) or ""
-        if not machine.startswith("a4x-") or re.search(r"arm64|aarch64|sbsa|igpu", image):
-            continue
-        x86 = bool(re.search(r"deeplearning-platform-release|vertex-ai/training|amd64|x86", image))
-        severity: Severity | None = None if x86 else "note"
-        values = {"machine": machine, "image": image or "the image"}
-        yield Hit(
-            pool.image.place if pool.image else pool.place,
-            values,
-            values,
-            severity=severity,
-            summary="{machine} has an Arm host; {image} must be built for arm64.",
-        )
 
 
 #: bootDiskSizeGb in GB. https://cloud.google.com/vertex-ai/docs/reference/rest/v1/DiskSpec
@@ -359,25 +295,6 @@ def disk_range(context: Context, **_: object) -> Iterator[Hit]:
             continue
         place = pool.boot_disk_gb.place if pool.boot_disk_gb else pool.place
         right = str(DISK_LEAST if size < DISK_LEAST else DISK_MOST)
-        yield Hit(place, {"size": size, "right": right}, {"size": size}, _count_edit(place, right))
-
-
-def tpu(context: Context, **_: object) -> Iterator[Hit]:
-    """A TPU machine for code that trains on CUDA."""
-    job = context.job
-    for pool in job.pools:
-        machine = get(pool.machine_type) or ""
-        kind = get(pool.accelerator_type) or ""
-        if not (
-            machine.startswith(("cloud-tpu", "ct5lp-", "ct6e-", "tpu7x-")) or kind.startswith("TPU")
-        ):
-            continue
-        needs = [
-            t
-            for t in job.trainings
-            if t.quantization is not None
-            or get(t.model_kwargs.get("attn_implementation")) == "flash_attention_2"
-        ]
-        if needs:
-            values = {"machine": machine or kind}
-            yield Hit(pool.machine_type.place if pool.machine_type else pool.place, values, values)
+        yield Hit(
+            place, {"size": size, "right": right}, {"size": size}, _countreplacement(place, right)
+        )

@@ -132,3 +132,37 @@ def test_check_of_a_snippet(
         [(symbol, parameter)] if symbol else []
     )
     assert code == (1 if symbol else 0)
+
+
+def test_edits_in_a_script_inside_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python in a heredoc in a block of YAML: new lines get the block's indentation."""
+    spec = """\
+workerPoolSpecs:
+  - machineSpec: {machineType: g2-standard-12, acceleratorType: NVIDIA_L4, acceleratorCount: 1}
+    replicaCount: 1
+    containerSpec:
+      imageUri: python:3.11
+      command: ["bash", "-c"]
+      args:
+        - |
+          pip install trl==1.16.0 transformers==5.23.0
+          cat > train.py <<'EOF'
+          from trl import SFTConfig, SFTTrainer
+          args = SFTConfig(
+              output_dir="out",
+          )
+          SFTTrainer(
+              "acme/model",
+              args=args,
+              max_seq_length=3,
+          ).train()
+          EOF
+          python train.py
+"""
+    path = tmp_path / "job.yaml"
+    path.write_text(spec)
+    monkeypatch.chdir(tmp_path)
+    run(["check", "--offline", "--fix", "--select", "FT-API-015", "job.yaml"])
+    moved = spec.replace("              max_seq_length=3,\n", "")
+    place = '              output_dir="out",\n'
+    assert path.read_text() == moved.replace(place, place + "              max_length=3,\n")

@@ -102,12 +102,11 @@ def _move(
     """Return the changes that put keywords into the config; None when it cannot be done surely."""
     text = script.text
     given = next((k.value for k in call.keywords if k.arg == "args"), None)
-    if (
-        given is None
-        and len(call.args) > 1
-        and not any(isinstance(a, ast.Starred) for a in call.args)
-    ):
-        given = call.args[1]
+    place = script.world.position(path, "args")
+    if given is None and len(call.args) > place:
+        if any(isinstance(argument, ast.Starred) for argument in call.args):
+            return None
+        given = call.args[place]
     if any(k.arg is None for k in call.keywords) and given is None:
         return None
     items = [(new, keyword.value) for keyword, new in moved]

@@ -24,6 +24,8 @@ def rule_of(path: str, name: str, history: History, world: World) -> str:
             return "sfttrainer-args-moved-to-sftconfig"
         if path == "trl.DPOTrainer" and (gone or world.accepts("trl.DPOConfig", name)):
             return "dpo-args-moved-to-config"
+        if path == "trl.GRPOTrainer" and (gone or world.accepts("trl.GRPOConfig", name)):
+            return "grpo-args-removed"
     if name == "max_seq_length" and klass == "SFTConfig":
         return "sftconfig-max-seq-length-renamed"
     if klass.endswith(("Config", "Arguments")):

@@ -66,7 +66,7 @@ def _argument(call: ast.Call, name: str, position: int) -> ast.expr | None:
 
 def _settings(script: Script, call: ast.Call, path: str) -> ast.Call | None:
     """Return the call that makes the trainer's config, when it is one that can be followed."""
-    given = _argument(call, "args", 2 if path == "trl.GRPOTrainer" else 1)
+    given = _argument(call, "args", script.world.position(path, "args"))
     if isinstance(given, ast.Name):
         bindings, _ = script.tree.lookup(given.id, script.tree.scopes[given])
         given = bindings[0].value if len(bindings) == 1 else None

@@ -156,6 +156,11 @@ class World(Exports):
             found = own
         return found
 
+    def position(self, path: str, name: str) -> int:
+        """Return the place of a parameter among the positional ones; past all when not there."""
+        names = [p.name for p in self.parameters(path).values() if p.kind in "op"]
+        return names.index(name) if name in names else len(names)
+
     def most_positional(self, path: str, depth: int = 0) -> int | None:
         """Return how many positional arguments a callable takes at most; None when not known."""
         path = self.locate(path)

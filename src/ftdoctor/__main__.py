@@ -1,4 +1,4 @@
-"""Entry point. `--version` and the hook answer before click is imported: they run all the time."""
+"""Entry point. `--version`, `rule CODE` and the hook answer before click is imported."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ def main() -> None:
         from ftdoctor.hook.run import nothing_staged
 
         if nothing_staged():
+            return
+    if len(arguments) == 2 and arguments[0] == "rule" and arguments[1][:3].upper() == "FT-":
+        from ftdoctor.rulebook.shipped import page
+
+        text = page(arguments[1].upper(), colour=sys.stdout.isatty())
+        if text:
+            print(text)
             return
     from ftdoctor.cli import run
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from ftdoctor.errors import UsageError
+from ftdoctor.report.rule_page import rule_json, rule_markdown, rule_terminal, seen_by
 
 if TYPE_CHECKING:
     from ftdoctor.rulebook.load import Rulebook
-    from ftdoctor.rulebook.model import Rule
 
 
 class _RuleGroup(click.Group):
@@ -37,76 +38,6 @@ def _book() -> Rulebook:
     return load(find().rules)
 
 
-def rule_json(rule: Rule) -> dict[str, Any]:
-    """Return a rule as JSON, in the terms of its file."""
-    return {
-        "code": rule.code,
-        "name": rule.name,
-        "parent": rule.parent or None,
-        "severity": rule.severity,
-        "since": rule.since,
-        "platforms": list(rule.platforms),
-        "summary": rule.summary,
-        "before": {"check": rule.before.check, "params": dict(rule.before.params)}
-        if rule.before
-        else None,
-        "after": {
-            "any": list(rule.after.any),
-            "unless": list(rule.after.unless),
-            "near": list(rule.after.near),
-            "role": rule.after.role,
-            "decide": rule.after.decide or None,
-        }
-        if rule.after
-        else None,
-        "explain": rule.explain,
-        "fixes": [
-            {"text": f.text, "command": f.command or None, "edit": f.edit, "safe": f.safe}
-            for f in rule.fixes
-        ],
-        "verify": list(rule.verify),
-        "references": list(rule.references),
-    }
-
-
-def _seen(rule: Rule) -> str:
-    halves = [name for name, half in (("check", rule.before), ("explain", rule.after)) if half]
-    return " and ".join(halves)
-
-
-def rule_markdown(rule: Rule) -> str:
-    """Return the page of a rule."""
-    rows = [
-        f"# {rule.code} {rule.name}",
-        "",
-        f"**{rule.severity}**, seen by {_seen(rule)}, since {rule.since}"
-        + (f", a kind of `{rule.parent}`" if rule.parent else "")
-        + (f", on {', '.join(rule.platforms)}" if rule.platforms else ""),
-        "",
-        rule.summary,
-        "",
-        rule.explain,
-        "",
-    ]
-    if rule.fixes:
-        rows += ["## Fix", ""]
-        for fix in rule.fixes:
-            rows.append(
-                f"- {fix.text}" + (" (safe: `--fix` does it)" if fix.edit and fix.safe else "")
-            )
-            if fix.command:
-                rows += [
-                    "",
-                    "  ```sh",
-                    *(f"  {line}" for line in fix.command.splitlines()),
-                    "  ```",
-                ]
-        rows.append("")
-    if rule.references:
-        rows += ["## References", "", *(f"- {url}" for url in rule.references), ""]
-    return "\n".join(rows).rstrip()
-
-
 @command.command("show", hidden=True)
 @click.argument("code")
 @click.option(
@@ -130,32 +61,7 @@ def show(code: str, fmt: str) -> None:
     elif fmt == "markdown":
         click.echo(rule_markdown(rule))
     else:
-        click.echo(_terminal(rule))
-
-
-def _terminal(rule: Rule) -> str:
-    import textwrap
-
-    def wrap(text: str, indent: str = "") -> str:
-        return textwrap.fill(
-            text, 96, initial_indent=indent, subsequent_indent=indent, break_long_words=False
-        )
-
-    rows = [
-        click.style(f"{rule.code} {rule.name}", bold=True),
-        f"{rule.severity}, seen by {_seen(rule)}"
-        + (f", a kind of {rule.parent}" if rule.parent else ""),
-        "",
-        wrap(rule.summary),
-        "",
-        wrap(rule.explain),
-    ]
-    for fix in rule.fixes:
-        rows += ["", wrap(f"fix: {fix.text}", "  ")]
-        rows += [f"    $ {line}" for line in fix.command.splitlines()]
-    if rule.references:
-        rows += ["", *(f"  see {url}" for url in rule.references)]
-    return "\n".join(rows)
+        click.echo(rule_terminal(rule, colour=sys.stdout.isatty()))
 
 
 @command.command("list")
@@ -172,7 +78,7 @@ def list_(fmt: str, area: str | None) -> None:
         click.echo("| code | name | severity | seen by | what |\n|---|---|---|---|---|")
         for r in rules:
             summary = r.summary.replace("|", "\\|")
-            click.echo(f"| {r.code} | {r.name} | {r.severity} | {_seen(r)} | {summary} |")
+            click.echo(f"| {r.code} | {r.name} | {r.severity} | {seen_by(r)} | {summary} |")
     else:
         for r in rules:
             mark = ("c" if r.before else "-") + ("e" if r.after else "-")

@@ -165,6 +165,7 @@ def test_the_last_attempt_counts() -> None:
     found = look(first + second)
     assert found.cause is not None
     assert (found.cause["name"], found.attempts) == ("child-cause", 2)
+    assert [seen["name"] for seen in found.earlier] == ["root"]
 
 
 def test_a_banner_that_returns_after_a_failure_starts_an_attempt() -> None:

@@ -13,6 +13,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftdoctor.logs.forms import COLUMNS
+from ftdoctor.logs.json_entries import lines_of, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,9 +34,13 @@ _MESSAGE_KEYS = ("message", "msg", "log", "event", "data", "textPayload", "MESSA
 def records(form: str, chunks: Iterable[bytes]) -> Iterator[Record]:
     """Yield the entries of a log in one of the forms of `detect`."""
     if form == "json":
-        yield from _json(chunks)
+        for number, value in values(chunks):
+            if isinstance(value, str):
+                yield Record(number, "", "", value)
+            else:
+                yield from _entry(number, value)
     elif form == "sse":
-        for number, line in _lines(chunks):
+        for number, line in lines_of(chunks):
             if line.startswith("data: {"):
                 yield from _entry(number, _loads(line[6:]))
     elif form == "csv":
@@ -49,81 +54,6 @@ def _loads(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, str]]:
-    number = 1
-    carry = b""
-    for chunk in chunks:
-        *whole, carry = (carry + chunk).split(b"\n")
-        for line in whole:
-            yield number, line.decode("utf-8", "replace").rstrip("\r")
-            number += 1
-        if len(carry) > 8 << 20:
-            yield number, carry.decode("utf-8", "replace")
-            carry = b""
-    if carry:
-        yield number, carry.decode("utf-8", "replace").rstrip("\r")
-
-
-def _json(chunks: Iterable[bytes]) -> Iterator[Record]:
-    """JSON lines, an array, or objects printed one after the other over several lines."""
-    pending: list[str] = []
-    start = 1
-    size = 0
-    decoder = json.JSONDecoder()
-    for number, line in _lines(chunks):
-        if not pending:
-            bare = line.strip().rstrip(",")
-            if bare[:1] == "{" and bare[-1:] == "}":
-                value = _loads(bare)
-                if isinstance(value, dict):
-                    yield from _entry(number, value)
-                    continue
-            if bare in ("", "[", "]", "[]"):
-                continue
-            if bare[:1] not in ("{", "["):
-                # Plain text between the entries: the shell, or a library that prints.
-                yield Record(number, "", "", line)
-                continue
-            start, size = number, 0
-        pending.append(line)
-        size += len(line)
-        end = line.rstrip().rstrip(",")[-1:]
-        if end in ("}", "]"):
-            text = "\n".join(pending).lstrip().lstrip("[").lstrip()
-            done, used = _decode_all(decoder, text, start)
-            if used:
-                yield from done
-                pending = []
-                continue
-        if size > 16 << 20 or len(pending) > 200_000:
-            yield from (Record(start, "", "", part) for part in pending)
-            pending = []
-    if pending:
-        text = "\n".join(pending).lstrip().lstrip("[").lstrip()
-        done, used = _decode_all(decoder, text, start)
-        if used:
-            yield from done
-        else:
-            yield from (Record(start + i, "", "", part) for i, part in enumerate(pending))
-
-
-def _decode_all(decoder: json.JSONDecoder, text: str, start: int) -> tuple[list[Record], bool]:
-    """Decode `{..}, {..}]`; (records, whether the text was used up)."""
-    found: list[Record] = []
-    at = 0
-    while at < len(text):
-        if text[at] in " \t\r\n,]":
-            at += 1
-            continue
-        try:
-            value, end = decoder.raw_decode(text, at)
-        except ValueError:
-            return found, False
-        found += _entry(start + text.count("\n", 0, at), value)
-        at = end
-    return found, True
 
 
 def _entry(number: int, value: Any) -> Iterator[Record]:
@@ -241,7 +171,7 @@ def _csv(chunks: Iterable[bytes]) -> Iterator[Record]:
 
     def text() -> Iterator[str]:
         nonlocal count
-        for number, line in _lines(chunks):
+        for number, line in lines_of(chunks):
             count = number
             yield line + "\n"
 
@@ -275,7 +205,7 @@ def _yaml(chunks: Iterable[bytes]) -> Iterator[Record]:
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     pending = io.StringIO()
     start = 1
-    for number, line in [*_lines(chunks), (-1, "---")]:
+    for number, line in [*lines_of(chunks), (-1, "---")]:
         if line.strip() == "---":
             try:
                 value = yaml.load(pending.getvalue(), Loader=loader)

@@ -30,6 +30,8 @@ class Explanation:
         self.scan = scan
         self.facts = facts
         self.attempts = attempts
+        #: Causes seen in the attempts before the last one.
+        self.earlier: list[dict[str, Any]] = []
         #: "named" | "unrecognised" | "healthy"
         self.outcome = "healthy"
         self.cause: dict[str, Any] | None = None
@@ -59,6 +61,7 @@ class Explanation:
                 "lines": self.scan.total_lines,
                 "bytes": self.scan.total_bytes,
                 "attempts": self.attempts,
+                **({"earlier_attempts": self.earlier} if self.earlier else {}),
                 **({"not_read_whole": self.scan.truncated} if self.scan.truncated else {}),
                 "facts": self.facts,
             },
@@ -101,7 +104,11 @@ def explain_log(
     run = Run(lines, patterns, facts)
     start, attempts = last_attempt(run.text, run.blocks)
     verdict: Verdict | None = None
+    earlier: list[dict[str, Any]] = []
     if start:
+        before = judge(Run(lines[:start], patterns, facts)).cause
+        if before is not None:
+            earlier.append(_seen(before, patterns))
         last = Run(lines[start:], patterns, facts)
         verdict = judge(last)
         if verdict.cause is not None:
@@ -127,6 +134,7 @@ def explain_log(
                 verdict.cause, known_by_tables = generic
                 verdict.confidence = "high"
     result = Explanation(raw.name, found, _shown_facts(facts), attempts)
+    result.earlier = earlier
     if verdict.cause is not None:
         result.outcome = "named"
         result.cause = _cause(verdict, patterns, facts)

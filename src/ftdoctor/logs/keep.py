@@ -32,7 +32,7 @@ PER_TEMPLATE = 100
 BEFORE, AFTER, AFTER_TRACEBACK = 40, 60, 400
 #: Bytes of surroundings kept in all, and templates remembered.
 BUDGET = 16 << 20
-COLD = 60_000
+COLD, COLD_BYTES = 60_000, 12 << 20
 _LONG_LINE = 32 << 10
 
 
@@ -45,6 +45,8 @@ class Keeper:
         self._finder: Prefilter | None = None
         self._fast: Fast | None = None
         self._cold: set[bytes] = set()
+        self._cold_size = 0
+        self._giant_count = 0
         self._hot: dict[bytes, list[int]] = {}
         self._kept: dict[int, tuple[bytes, int, str, str]] = {}
         self._size = 0
@@ -198,6 +200,25 @@ class Keeper:
         unique -= self._cold
         if not unique:
             return []
+        giant = {row for row in unique if len(row) > _LONG_LINE}
+        if giant:
+            unique -= giant
+            return [*self._giants(rows, giant), *self._hits(rows, unique)]
+        return self._hits(rows, unique)
+
+    def _giants(self, rows: list[bytes], giant: set[bytes]) -> list[tuple[int, int]]:
+        """Hits among very long rows: each is searched when it comes and never remembered."""
+        assert self._finder is not None
+        found: list[tuple[int, int]] = []
+        for number, row in enumerate(rows):
+            if len(row) > _LONG_LINE and row in giant and self._giant_count < PER_TEMPLATE:
+                kinds = [kind for _, kind in self._finder.present(row)]
+                if kinds:
+                    self._giant_count += 1
+                    found.append((number, max(kinds)))
+        return found
+
+    def _hits(self, rows: list[bytes], unique: set[bytes]) -> list[tuple[int, int]]:
         new = [row for row in unique if row not in self._hot]
         if new:
             self._classify(new)
@@ -233,8 +254,10 @@ class Keeper:
                 at = block.find(literal, starts[line + 1]) if line + 1 < len(new) else -1
         for line, kind in found.items():
             self._hot[new[line]] = [0, kind]
-        if len(self._cold) > COLD:
+        self._cold_size += len(block)
+        if len(self._cold) > COLD or self._cold_size > COLD_BYTES:
             self._cold.clear()
+            self._cold_size = 0
         if len(self._hot) > COLD:
             self._hot.clear()
         if len(found) < len(new):

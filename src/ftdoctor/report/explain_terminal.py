@@ -79,7 +79,9 @@ def _header(explanation: Explanation) -> Iterator[str]:
     for label, text in _facts(explanation.facts):
         yield f"  {label}: {text}"
     if explanation.attempts > 1:
-        yield f"  attempts: {explanation.attempts} in this log; the last one is explained"
+        names = ", ".join(seen["name"] for seen in explanation.earlier)
+        told = f" (before it: {names})" if names else ""
+        yield f"  attempts: {explanation.attempts} in this log; the last one is explained{told}"
     if scan.truncated:
         yield click.style(f"  not read whole: {scan.truncated}", fg="yellow")
     yield ""

@@ -58,7 +58,9 @@ def test_families(model_type: str, regime: str, variant: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("regime", list(hold_together.REGIMES))
-@pytest.mark.parametrize("variant", ["gc", "nogc", "nogc-all", "nogc-mask", "nogc-eager"])
+@pytest.mark.parametrize(
+    "variant", ["gc", "nogc", "nogc-all", "gc-fused", "nogc-mask", "nogc-eager"]
+)
 def test_regimes(regime: str, variant: str) -> None:
     assert abs(difference("llama", regime, variant)) < 5.0
 

@@ -86,10 +86,12 @@ def _fused(t: Tape, x: Var, head: Weight, half: int) -> None:
     del x
     tile_rows = min(rows, TOKEN_TILE)
 
+    columns = min(head.n_out, VOCAB_TILE)
+
     def tiles() -> None:
         tile = t.new(tile_rows * VOCAB_TILE, kind)
         chunk = t.new(tile_rows * head.n_in, kind) if kind != item else None
-        part = t.new(VOCAB_TILE * head.n_in, kind) if kind != head.item else None
+        part = t.new(columns * head.n_in, kind) if kind != head.item else None
         del tile, chunk, part
 
     tiles()

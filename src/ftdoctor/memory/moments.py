@@ -33,6 +33,9 @@ class Moments:
         self.family = family
         self.half = 2 if settings.autocast else 0
         self.item = settings.stream_bytes
+        if settings.norms_float32 and family.norm != "llama":
+            # Only Llama's norm gives what its weight times 16 bits gives; others cast back.
+            self.item = DTYPE_BYTES[settings.dtype]
         if settings.method == "qlora" and self.half and family.norm == "layer":
             # LayerNorm gives float32 under autocast and packed layers return what they get.
             self.item = 4

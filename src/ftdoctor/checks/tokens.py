@@ -46,7 +46,13 @@ def placeholder_left(context: Context, **_: object) -> Iterator[Hit]:
         if not text or key in seen or not placeholder(text) or _compared(context.job, use):
             continue
         seen.add(key)
-        soft = document(use.place) or use.family == "tracker" or form_field(context.job, use.place)
+        told = use.place is not None and use.place.path.endswith(".py") and _from_shell(context.job)
+        soft = (
+            document(use.place)
+            or told
+            or use.family == "tracker"
+            or form_field(context.job, use.place)
+        )
         severity: Severity | None = "warning" if soft else None
         yield Hit(
             use.place,
@@ -54,6 +60,11 @@ def placeholder_left(context: Context, **_: object) -> Iterator[Hit]:
             {"name": use.name, "text": text},
             severity=severity,
         )
+
+
+def _from_shell(job: Job) -> bool:
+    """Whether a job is a command line; inside a .py file it is one of a docstring."""
+    return job.form in ("hf-jobs-cli", "vertex-gcloud", "vertex-yaml")
 
 
 def _blank_for_good(job: Job, use: TokenUse) -> bool:

@@ -268,3 +268,23 @@ def test_who_killed_it() -> None:
     killed = "failed (exitcode: -9) local_rank: 1 (pid: 1189) of binary: /opt/venv/bin/python\n"
     assert name(killed) == "process-sigkilled"
     assert name("Memory cgroup out of memory: Killed process 7\n" + killed) == "host-ram-oom-kill"
+
+
+BARS = "".join(f" {i}0%|███   | {i}/10 [00:0{i}<00:09,  1.00it/s]\n" for i in range(1, 5))
+STEPS = "".join(f"{{'loss': 1.{i}, 'grad_norm': 0.5, 'epoch': 0.{i}}}\n" for i in range(1, 5))
+
+
+def test_losses_that_were_held_back_do_not_hide_a_failure() -> None:
+    """Standard output is buffered in a container: it comes after the traceback of its own end."""
+    assert name(BARS + traceback("RuntimeError: the teeth are broken") + STEPS) == "root"
+
+
+def test_a_bar_that_moves_on_shows_that_the_run_went_on() -> None:
+    more = BARS.replace("/10", "/20").replace("| 1/", "| 11/").replace("| 4/", "| 14/")
+    log = BARS + traceback("RuntimeError: the teeth are broken") + more + STEPS
+    assert name(log) == "healthy"
+
+
+def test_the_platforms_word_counts() -> None:
+    log = traceback("RuntimeError: the teeth are broken") + "Task completed. Exit code (0)\n"
+    assert name(log) == "healthy"

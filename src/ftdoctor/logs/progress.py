@@ -18,6 +18,11 @@ SUCCESS = lazy(
     r"'train_runtime'|^Training completed\b|\bTraining (?:finished|complete|done)\b"
     r"|Job completed successfully|Exit code \(0\)|JOB_STATE_SUCCEEDED|exited with exit code 0"
 )
+#: The platform or a launcher tells that the process ended well.
+_TOLD = lazy(
+    r"Job completed successfully|Exit code \(0\)|JOB_STATE_SUCCEEDED|exited with exit code 0"
+)
+_BAR_STEP = lazy(r"\|\s{0,12}(\d{1,9})/\d{1,9} \[[^\]]{0,80}(?:it/s|s/it)")
 #: Every line that SUCCESS matches holds one of these.
 _ENDS = (
     b"train_runtime",
@@ -76,18 +81,38 @@ def is_nan(value: float | None) -> bool:
 
 
 class Life:
-    """Where the run was alive: positions of logged steps and of lines that tell a good end."""
+    """Where the run was alive: logged steps, moving bars, and lines that tell a good end."""
 
     def __init__(self, run: Text) -> None:
+        self._run = run
         self.steps = logged_steps(run)
-        self.success = [
-            run.lines[index].at
-            for index in sorted(run.holding(_ENDS))
-            if SUCCESS.search(run.lines[index].text)
-        ]
+        ends = [run.lines[index] for index in sorted(run.holding(_ENDS))]
+        self.success = [line.at for line in ends if SUCCESS.search(line.text)]
+        self._told = [line.at for line in ends if _TOLD.search(line.text)]
+        self._bars: list[tuple[int, int]] | None = None
+
+    def _moves(self) -> list[tuple[int, int]]:
+        """(position, step) of the training's progress bars."""
+        if self._bars is None:
+            lines = (self._run.lines[index] for index in sorted(self._run.holding((b"%|",))))
+            found = ((line.at, _BAR_STEP.search(line.text)) for line in lines)
+            self._bars = [(at, int(match[1])) for at, match in found if match]
+        return self._bars
 
     def survived(self, at: int) -> bool:
-        """Whether the run went on to log steps, or ended well, after position `at`."""
-        if self.success and self.success[-1] > at:
+        """Whether the run went on after position `at`.
+
+        Losses alone do not prove it: a process that dies with its standard output buffered prints
+        them after the traceback. A bar (standard error, never held back) that moved on does, and
+        so does the platform's word.
+        """
+        if self._told and self._told[-1] > at:
             return True
-        return sum(1 for step in self.steps if step.line.at > at) >= 2
+        later = sum(1 for step in self.steps if step.line.at > at)
+        ended = bool(self.success) and self.success[-1] > at
+        bars = self._moves()
+        if bars:
+            before = max((step for where, step in bars if where <= at), default=0)
+            moved = any(where > at and step > before for where, step in bars)
+            return moved and (later > 0 or ended)
+        return ended or (later >= 2 and not any(step.line.at <= at for step in self.steps))

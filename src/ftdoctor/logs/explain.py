@@ -9,7 +9,7 @@ from ftdoctor.logs.causes import Run, Verdict, judge, judge_unwrapped
 from ftdoctor.logs.facts import gather
 from ftdoctor.logs.scan import scan
 from ftdoctor.redact import redact
-from ftdoctor.rulebook.text import fill
+from ftdoctor.rulebook.text import fill, prose
 
 if TYPE_CHECKING:
     from ftdoctor.logs.chunks import Scan
@@ -175,11 +175,11 @@ def _cause(verdict: Verdict, patterns: Patterns, facts: dict[str, Any]) -> dict[
         "parent": parent or None,
         "confidence": verdict.confidence,
         "severity": row["severity"],
-        "summary": fill(row["summary"].strip(), values),
-        "explain": fill(row["explain"].strip(), values),
+        "summary": prose(row["summary"].strip(), values),
+        "explain": prose(row["explain"].strip(), values),
         "fixes": [
             {
-                "text": fill(fix["text"].strip(), values),
+                "text": prose(fix["text"].strip(), values),
                 "command": fill((fix.get("command") or "").strip(), values),
                 "edit": fix.get("edit"),
                 "safe": bool(fix.get("safe")),

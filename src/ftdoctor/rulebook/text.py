@@ -28,3 +28,19 @@ def fill(text: str, values: Mapping[str, Any]) -> str:
 def placeholders(text: str) -> set[str]:
     """Return the names of the placeholders in a text."""
     return set(_PLACEHOLDER.findall(text))
+
+
+def prose(text: str, values: Mapping[str, Any]) -> str:
+    """Fill a text for people; a bracket or a sentence whose `{name}` is not known is left out.
+
+    Where nothing else would be left, the name stands there as a word.
+    """
+    filled = fill(text, values)
+    if not _PLACEHOLDER.search(filled):
+        return filled
+    filled = re.sub(r"\s*\([^()]*\{[a-z_][a-z0-9_]*\}[^()]*\)", "", filled)
+    sentences = re.split(r"(?<=[.!?])\s+", filled)
+    kept = [part for part in sentences if not _PLACEHOLDER.search(part)]
+    if kept:
+        return " ".join(kept)
+    return _PLACEHOLDER.sub(lambda match: match[1].replace("_", " "), filled)

@@ -55,6 +55,8 @@ _LAUNCHER = lazy(
     r"|ProcessExitedException"
 )
 _MESSAGE_LINES = 40
+#: Characters shown of one line of a block.
+_SHOWN = 2000
 #: What a line is shows in its first characters.
 _HEAD_CHARS = 2000
 
@@ -110,6 +112,7 @@ class Block:
     def text(self, limit: int = 120) -> str:
         """Return the block as printed; a long one without its middle."""
         lines = [line.text for line in self.members]
+        lines = [t if len(t) <= _SHOWN else f"{t[:_SHOWN]} …" for t in lines]
         if len(lines) > limit:
             cut = len(lines) - limit
             lines = [*lines[: limit // 2], f"  ... {cut} lines left out ...", *lines[-limit // 2 :]]

@@ -77,7 +77,7 @@ def _family(settings: TrainingSettings) -> tuple[Family, list[str]]:
         reasons.append(f"model type {shape.model_type!r} is taken to be built like Llama")
         family = LLAMA
     if shape.counts.get("experts"):
-        reasons.append("mixture of experts: activations of the experts are an estimate")
+        reasons.append("a mixture of experts is not measured")
     elif not family.exact:
         reasons.append(f"layers of {shape.model_type!r} are only approximated")
     if settings.trainer in {"dpo", "grpo"}:

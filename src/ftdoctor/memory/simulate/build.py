@@ -45,6 +45,11 @@ def base_model(settings: TrainingSettings) -> nn.Module:
         for part in (config, config.get_text_config()):
             part._attn_implementation = names[wanted]
             part.use_cache = False
+        for name in getattr(config, "sub_configs", {}):
+            # Towers beside the text part are loaded but not run.
+            tower = getattr(config, name, None)
+            if tower is not None and tower is not config.get_text_config():
+                tower._attn_implementation = "eager"
         with torch.device("meta"):
             model = getattr(transformers, shape.auto_class).from_config(config)
         model.tie_weights()
@@ -91,6 +96,9 @@ def with_adapters(
         targets: Any = list(settings.lora_targets)
         if targets == ["all-linear"]:
             targets = "all-linear"
+        elif settings.shape.model_type == "gemma4":
+            # Its towers wrap their linear layers, which PEFT refuses; PEFT's own default is this.
+            targets = rf".*language_model\..*\.({'|'.join(targets)})"
         peft_config = LoraConfig(
             r=settings.lora_rank,
             target_modules=targets,

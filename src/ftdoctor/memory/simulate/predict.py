@@ -90,7 +90,7 @@ def _prediction(
     device = replay(recording.tracker.events, steps_from=recording.loaded, repeats=2)
     gap = max(0, device.peak_reserved - recording.peak)
     formed = closed_form.predict(settings, hopper=hopper)
-    reasons = [x for x in formed.reasons if "mixture" not in x and "approximated" not in x]
+    reasons = [x for x in formed.reasons if "approximated" not in x]
     return Prediction(
         allocated=allocated,
         reserved=max(allocated + gap + 4 * MIB, formed.load),

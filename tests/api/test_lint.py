@@ -308,3 +308,49 @@ def test_a_note_says_why_something_was_left_alone() -> None:
 
 def test_broken_source_is_told_not_raised() -> None:
     assert "not Python" in examine("def f(:\n", "x.py", NEW).broken
+
+
+TRAPS = {
+    "torch_dtype": (
+        "SFTTrainer('acme/m-7B', args=SFTConfig('o', model_init_kwargs={'torch_dtype': 'auto'}))",
+        ("api-torch-dtype-ignored", "warning"),
+    ),
+    "string": (
+        "SFTTrainer('acme/m-7B', args=SFTConfig('o'))",
+        ("api-string-model-float32", "warning"),
+    ),
+    "small": (
+        "SFTTrainer('acme/m-0.5B', args=SFTConfig('o'))",
+        ("api-string-model-float32", "note"),
+    ),
+    "dtype": (
+        "SFTTrainer('acme/m-7B', args=SFTConfig('o', model_init_kwargs={'dtype': 'auto'}))",
+        None,
+    ),
+    "loaded": ("SFTTrainer(load('acme/m-7B'), args=SFTConfig('o'))", None),
+    "settings from elsewhere": ("SFTTrainer('acme/m-7B', args=settings())", None),
+    "quantised": ("SFTTrainer('m-7B', args=SFTConfig('o'), quantization_config=q)", None),
+    "misspelt": (
+        "BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_type='nf4')",
+        ("api-keyword-ignored", "warning"),
+    ),
+    "kbit": ("prepare_model_for_kbit_training(m)", ("api-kbit-float32", "warning")),
+}
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_silent_traps(name: str) -> None:
+    call, expected = TRAPS[name]
+    source = (
+        "from transformers import BitsAndBytesConfig\nfrom trl import SFTConfig, SFTTrainer\n"
+        f"from peft import prepare_model_for_kbit_training\n{call}\n"
+    )
+    got = [(f.rule, f.severity) for f in lint(source, "x.py", NEW)]
+    assert got == ([expected] if expected else [])
+
+
+def test_a_string_model_was_fine_before() -> None:
+    source = "from trl import SFTConfig, SFTTrainer\nSFTTrainer('m-7B', args=SFTConfig('o'))\n"
+    assert not lint(source, "x.py", {"trl": "0.26.2", "transformers": "4.57.6"})
+    (finding,) = lint(source, "x.py", {"trl": "0.27.0", "transformers": "4.57.6"})
+    assert "28 GB instead of 14 GB" in finding.message

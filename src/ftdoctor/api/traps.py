@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.api.changes import config_of
@@ -25,6 +26,8 @@ _FLOAT32_SINCE = {
     "trl.RewardTrainer": "0.27.0",
 }
 
+#: Billions of parameters below which float32 weights are only noted.
+_SMALL = 3.0
 #: What returns a PeftModel.
 _WRAPS = {
     "peft.get_peft_model": "get_peft_model",
@@ -123,19 +126,42 @@ def _string_model(script: Script, call: ast.Call, path: str) -> None:
     if quantized:
         return
     node = _argument(call, "model", 0)
-    if node is not None:
-        _add(
-            script,
-            node,
-            path,
-            "model",
-            f"{trl} loads a model given as a string in float32, 4 bytes a parameter, whatever the "
-            "checkpoint has: twice the weights' memory of bfloat16. Set "
-            '`model_init_kwargs={"dtype": "bfloat16"}` (or "auto") in '
-            f"`{config_of(path).rsplit('.', 1)[-1]}`.",
-            rule="api-string-model-float32",
-            replacement='model_init_kwargs={"dtype": "bfloat16"}',
-        )
+    if node is None:
+        return
+    size = _billions(_text(script, node))
+    numbers = f" (about {size * 4:.3g} GB instead of {size * 2:.3g} GB)" if size else ""
+    _add(
+        script,
+        node,
+        path,
+        "model",
+        f"{trl} loads a model given as a string in float32, 4 bytes a parameter, whatever the "
+        f"checkpoint has: twice the weights' memory of bfloat16{numbers}. Set "
+        '`model_init_kwargs={"dtype": "bfloat16"}` (or "auto") in '
+        f"`{config_of(path).rsplit('.', 1)[-1]}`.",
+        rule="api-string-model-float32",
+        replacement='model_init_kwargs={"dtype": "bfloat16"}',
+        # Of a small model the difference seldom decides anything.
+        severity="note" if size and size < _SMALL else "warning",
+    )
+
+
+def _text(script: Script, node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.Name):
+        bindings, _ = script.tree.lookup(node.id, script.tree.scopes[node])
+        value = bindings[0].value if len(bindings) == 1 else None
+        return _text(script, value) if value is not None else ""
+    return ""
+
+
+def _billions(name: str) -> float:
+    """Return the parameters in billions that a model's name tells ("Qwen3-0.6B"), 0 for none."""
+    found = re.search(r"(?<![\w.])(\d+(?:\.\d+)?)([bBmM])(?![a-zA-Z0-9])", name.rsplit("/", 1)[-1])
+    if found is None:
+        return 0.0
+    return float(found[1]) * (1 if found[2] in "bB" else 1e-3)
 
 
 def _adapter_twice(script: Script, call: ast.Call, path: str) -> None:

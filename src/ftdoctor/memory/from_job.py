@@ -68,7 +68,10 @@ def read(job: Job) -> JobMemory | None:
     card = _card(machine.gpu, machine.memory_gib)
     if card is None:
         raise Untold(f"the memory of {machine.name or 'this machine'} is not known")
-    return _Reader(job, training).read(card, machine.count or 1)
+    try:
+        return _Reader(job, training).read(card, machine.count or 1)
+    except (TypeError, ValueError) as error:  # a batch size of "1-", a rank that is a text
+        raise Untold(f"a setting of the job cannot be used: {error}") from None
 
 
 def _imports(job: Job, name: str) -> bool:

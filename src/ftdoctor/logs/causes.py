@@ -67,7 +67,7 @@ def judge(run: Run) -> Verdict:
     """Name the cause, if there is one."""
     _decide(run)
     fatal = [block for block in run.blocks if not _survived(block, run)]
-    alive = [match for match in run.matches if not _is_past(match, run)]
+    alive = [match for match in run.matches if not _is_past(match, run, fatal)]
     rules = run.patterns.rules
     causes = [match for match in alive if rules[match.rule][3] == "cause"]
     pool = causes or [match for match in alive if rules[match.rule][3] == "consequence"]
@@ -149,7 +149,7 @@ def _survived(block: Block, run: Run) -> bool:
     return run.life.survived(block.stated)
 
 
-def _is_past(match: Match, run: Run) -> bool:
+def _is_past(match: Match, run: Run, fatal: list[Block]) -> bool:
     """Whether a match tells of something that the run outlived.
 
     A warning that a rule names on purpose stays; an exception that was caught, or an error that
@@ -159,7 +159,11 @@ def _is_past(match: Match, run: Run) -> bool:
         if any(_HARMLESS.search(line.text) for line in match.block.members[-3:]):
             return True
         return run.life.survived(match.block.stated)
-    return bool(_RETRY.search(match.line.text)) and run.life.survived(match.line.at)
+    if not _RETRY.search(match.line.text):
+        return False
+    # Tried again, and nothing says that it failed in the end.
+    network = run.patterns.rules[match.rule][0].startswith("FT-NET-")
+    return run.life.survived(match.line.at) or (network and not fatal)
 
 
 def _rank(match: Match, run: Run, fatal: list[Block]) -> tuple[int, int, int]:

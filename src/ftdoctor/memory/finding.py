@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ftdoctor.memory import from_job
+from ftdoctor.memory import from_job, static
 from ftdoctor.memory.advise import advise
 from ftdoctor.memory.closed_form import Prediction, predict
 from ftdoctor.memory.parts import LEVERS, PART_WORDS, gib
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     from ftdoctor.checks.context import Context
     from ftdoctor.memory.from_job import JobMemory
+    from ftdoctor.memory.settings import TrainingSettings
 
-#: A length that nearly every training set reaches: what does not fit even then will not run.
-SHORT = 256
 #: Trainers whose step is only outlined: never said to be out of memory for its activations.
 OUTLINED = ("dpo", "grpo")
 
@@ -49,23 +48,28 @@ def fits(context: Context, want: str = "", **_: object) -> Iterator[Hit | Unsure
 def kind_of(job: JobMemory, prediction: Prediction, verdict: Verdict) -> str:
     """Return which rule a prediction belongs to, "" when it fits.
 
-    Out of memory is said only where the prediction is above the line by more than its own error,
-    and where a batch of that length is sure to come: sequences are packed, the length was set
-    beyond the ordinary, or even short sequences would not fit.
+    Out of memory is said only where it is sure to come: the weights, or they with gradients and
+    optimizer states, are above the line whatever the data; or the prediction is above it by more
+    than half its margin and batches of that length are sure (packed, or set beyond the ordinary)
+    and of that size (written). A dtype that was left to a default is taken as bfloat16 for this,
+    since a default is easily mistaken. All else that does not fit is a warning.
     """
     if verdict.word == "fits":
         return ""
-    weights = prediction.parts.get("weights", 0) + prediction.parts.get("reference_model", 0)
-    if max(weights, prediction.load) > verdict.line:
+    settings = job.settings
+    if "dtype" in job.defaulted:
+        settings = settings.but(dtype="bfloat16", kbit_prepare=False)
+        prediction = predict(settings, hopper=job.card.hopper)
+    weights = static.weight_bytes(settings) // _share(settings)
+    if weights > verdict.line:
         return "weights"
+    if _floor(settings) > verdict.line * 1.02:
+        return "optimizer"
     margin = MARGIN.get(prediction.confidence, 0.2)
+    sure = job.length_is_reached and "batch" not in job.defaulted
     above = prediction.allocated > verdict.line * (1 + margin / 2)
-    if job.settings.trainer in OUTLINED:
-        return "tight"
-    short = job.settings.but(seq_len=min(SHORT, job.settings.seq_len))
-    always = judge(predict(short, hopper=job.card.hopper), job.card).word == "oom"
-    sure = always or (job.length_is_reached and prediction.confidence != "low")
-    if verdict.word == "tight" or not above or not sure:
+    outlined = settings.trainer in OUTLINED or prediction.confidence == "low"
+    if not sure or not above or outlined:
         return "tight"
     if prediction.phase == "optimizer step":
         return "optimizer"
@@ -74,6 +78,21 @@ def kind_of(job: JobMemory, prediction: Prediction, verdict: Verdict) -> str:
     if largest in {"optimizer_states", "optimizer_temporaries"}:
         return "optimizer"
     return "logits" if largest == "logits_and_loss" else "activations"
+
+
+def _share(settings: TrainingSettings) -> int:
+    return max(1, settings.gpus) if settings.sharding in {"zero3", "fsdp"} else 1
+
+
+def _floor(settings: TrainingSettings) -> int:
+    """Bytes that are there whatever the data: weights, adapters, their gradients and states."""
+    if settings.sharding not in {"none", "ddp"}:
+        return 0
+    states, _ = static.optimizer_bytes(settings)
+    trained = static.trained(settings)
+    adapters = sum(g.params * g.item for g in trained if g.name != "weights")
+    gradients = sum(g.params * g.item for g in trained)
+    return static.weight_bytes(settings) + adapters + gradients + states
 
 
 def _hit(job: JobMemory, prediction: Prediction, verdict: Verdict, kind: str) -> Hit:

@@ -48,6 +48,8 @@ class JobMemory:
     #: Batches will reach the length: sequences are packed to it, or it was set beyond the ordinary.
     length_is_reached: bool
     model: str
+    #: What was left to defaults and decides much: "dtype", "batch".
+    defaulted: frozenset[str] = frozenset()
 
 
 def read(job: Job) -> JobMemory | None:
@@ -140,7 +142,12 @@ class _Reader:
             ),
             self.t.model.place if self.t.model else None,
         )
-        return JobMemory(settings, card, notes, place, reached, str(model))
+        defaulted = set()
+        if values["dtype"] is None:
+            defaulted.add("dtype")
+        if "per_device_train_batch_size" not in self.t.arguments:
+            defaulted.add("batch")
+        return JobMemory(settings, card, notes, place, reached, str(model), frozenset(defaulted))
 
     def values(self, count: int) -> tuple[dict[str, Any], bool]:
         trl = loss_path.trl_defaults(self.versions["trl"])

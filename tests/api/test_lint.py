@@ -278,6 +278,11 @@ FOUND = {
         "!pip install \\\n    trl \\\n    peft\n%env A=1\nSFTTrainer('m', tokenizer=1)\n",
         "tokenizer",
     ),
+    "documentation's ellipsis": (
+        "SFTTrainer(\n    model='m',\n    tokenizer=1,\n    ...\n)\n",
+        "tokenizer",
+    ),
+    "ellipsis in the line": ("SFTTrainer(tokenizer=1, ...)\n", "tokenizer"),
     "method": ("from trl import SFTTrainer\nt = SFTTrainer('m')\nt.train(resume=True)\n", "resume"),
     "loader": (
         "from transformers import LlamaForCausalLM\n"

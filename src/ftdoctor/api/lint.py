@@ -7,6 +7,7 @@ note that says why.
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from ftdoctor.api.scopes import Tree
 from ftdoctor.api.table import PACKAGES
 from ftdoctor.api.text import Text
 from ftdoctor.api.world import World
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,11 +80,19 @@ def read_script(source: str, versions: Mapping[str, str | None]) -> Script | Non
     if root is None and any(line.lstrip().startswith(_MAGIC) for line in source.split("\n")):
         source = _without_magic(source)
         root = parse(source)
+    if root is None and _ELLIPSIS.search(source):
+        # `f(a=1, ...)` as documentation writes it.
+        source = _ELLIPSIS.sub(lambda found: " " * len(found[0]), source)
+        root = parse(source)
     return Script(source, World(versions), root) if root is not None else None
 
 
 #: Lines of a notebook for the shell or for IPython itself.
 _MAGIC = ("!", "%")
+
+
+#: An ellipsis that stands for further arguments: alone on its line, or last in the brackets.
+_ELLIPSIS = lazy(r"^[ \t]*\.\.\.,?[ \t]*$|,[ \t]*\.\.\.(?=[ \t]*\))", re.M)
 
 
 def _without_magic(source: str) -> str:

@@ -119,3 +119,19 @@ def test_unsloth_is_left_alone(tmp_path: Path) -> None:
     resolve_job(job, {})
     found = said(job)
     assert not any(isinstance(x, Hit) for x in found.values())
+
+
+def test_defaults_alone_are_no_alarm(tmp_path: Path) -> None:
+    """Batch 8 and length 1024 are limits that small data never reaches."""
+    small = "--model_name_or_path Qwen/Qwen2.5-0.5B-Instruct --dtype bfloat16"
+    assert said(job_of(tmp_path, small, flavor="l4x1", trl="0.24.0")) == {}
+    found = said(job_of(tmp_path, small + " --max_length 1024", flavor="l4x1", trl="0.24.0"))
+    assert set(found) <= {"tight"}
+
+
+def test_full_training_that_cannot_fit_whatever_the_data(tmp_path: Path) -> None:
+    large = "--model_name_or_path Qwen/Qwen3-4B"
+    assert list(said(job_of(tmp_path, large, flavor="l4x1", trl="1.16.0"))) == ["optimizer"]
+    # A default dtype of float32 would not fit; with bfloat16 it might.
+    middle = "--model_name_or_path Qwen/Qwen3-1.7B"
+    assert list(said(job_of(tmp_path, middle, flavor="l4x1", trl="1.16.0"))) == ["tight"]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ftdoctor.memory.from_job import JobMemory
     from ftdoctor.memory.settings import TrainingSettings
 
+#: Tokens of a sample where a job does not say how long its samples are.
+USUAL = 512
 #: Trainers whose step is only outlined: never said to be out of memory for its activations.
 OUTLINED = ("dpo", "grpo")
 
@@ -57,6 +59,11 @@ def kind_of(job: JobMemory, prediction: Prediction, verdict: Verdict) -> str:
     if verdict.word == "fits":
         return ""
     settings = job.settings
+    if "length" in job.defaulted:
+        # The default is only a limit: ordinary samples are shorter.
+        usual = predict(settings.but(seq_len=min(USUAL, settings.seq_len)), hopper=job.card.hopper)
+        if judge(usual, job.card).word == "fits":
+            return ""
     if "dtype" in job.defaulted:
         settings = settings.but(dtype="bfloat16", kbit_prepare=False)
         prediction = predict(settings, hopper=job.card.hopper)

@@ -48,7 +48,7 @@ class JobMemory:
     #: Batches will reach the length: sequences are packed to it, or it was set beyond the ordinary.
     length_is_reached: bool
     model: str
-    #: What was left to defaults and decides much: "dtype", "batch".
+    #: What was left to defaults and decides much: "dtype", "batch", "length".
     defaulted: frozenset[str] = frozenset()
 
 
@@ -147,6 +147,8 @@ class _Reader:
             defaulted.add("dtype")
         if "per_device_train_batch_size" not in self.t.arguments:
             defaulted.add("batch")
+        if not reached and not {"max_length", "max_seq_length"} & set(self.t.arguments):
+            defaulted.add("length")
         return JobMemory(settings, card, notes, place, reached, str(model), frozenset(defaulted))
 
     def values(self, count: int) -> tuple[dict[str, Any], bool]:

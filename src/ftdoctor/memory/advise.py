@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftdoctor.memory import gpus, loss_path
 from ftdoctor.memory.closed_form import Prediction, predict
 from ftdoctor.memory.settings import GIB
 from ftdoctor.memory.verdict import Verdict, judge, largest_seq_len
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from ftdoctor.memory.gpus import Gpu

@@ -8,13 +8,13 @@ and the activations that wait for the backward pass. One layer is run on the byt
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftdoctor.memory import static
 from ftdoctor.memory.families import LLAMA, Family, family_of
 from ftdoctor.memory.moments import Moments
 from ftdoctor.memory.settings import MIB
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from ftdoctor.memory.settings import TrainingSettings

@@ -7,8 +7,9 @@ gated MLP.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.errors import UsageError
 from ftdoctor.memory.families import LLAMA, Family, family_of
 from ftdoctor.memory.shapes import Linear, Shape, like
+from ftdoctor.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

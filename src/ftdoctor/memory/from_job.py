@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.hardware import hardware
 from ftdoctor.job.value import Value, get
 from ftdoctor.memory import gpus, loss_path, resolve, shapes
 from ftdoctor.memory.from_config import shape_from_cache
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job, Training

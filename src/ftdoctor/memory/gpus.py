@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 
 from ftdoctor.memory.settings import GIB
+from ftdoctor.records import dataclass
 from ftdoctor.tables import table
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftdoctor.memory import ops
 from ftdoctor.memory.ops import Weight
 from ftdoctor.memory.tape import Buf, Tape, Var
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

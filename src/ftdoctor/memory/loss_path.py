@@ -8,8 +8,9 @@ trainer/base_config.py, trainer/utils.py, models/utils.py) and transformers 4.36
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,13 +6,13 @@ the job has the settings. A request of the size of a known tensor names that ten
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftdoctor.memory.advise import advise
 from ftdoctor.memory.closed_form import predict
 from ftdoctor.memory.gpus import Gpu
 from ftdoctor.memory.settings import DTYPE_BYTES, GIB, MIB
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from ftdoctor.memory.advise import Change

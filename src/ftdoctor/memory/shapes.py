@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ftdoctor.records import dataclass, field
 from ftdoctor.tables import table
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftdoctor.memory.settings import DTYPE_BYTES
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from ftdoctor.memory.settings import TrainingSettings

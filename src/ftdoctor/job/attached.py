@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftdoctor.lazy import lazy
+from ftdoctor.records import replace
 
 if TYPE_CHECKING:
     from ftdoctor.job.dockerfile import Dockerfile

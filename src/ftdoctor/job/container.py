@@ -103,7 +103,8 @@ def shell_script(argv: Sequence[Value[str]]) -> int | None:
             return after if after < len(argv) else None
         if word in ("-o", "+o", "--rcfile", "--init-file"):
             continue
-        if not word.startswith(("-", "+")) and as_text(argv[at - 1]).body not in ("-o", "+o"):
+        before = as_text(argv[at - 1]).body
+        if not word.startswith(("-", "+")) and not re.fullmatch(r"[-+][a-zA-Z]*o", before):
             return None
     return None
 

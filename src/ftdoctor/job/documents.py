@@ -11,6 +11,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
+from ftdoctor.job.document_links import link_scripts, listed_packages
 from ftdoctor.job.fences import Fence, fences
 from ftdoctor.job.shell_follow import Written
 from ftdoctor.lazy import lazy
@@ -35,7 +36,8 @@ _WHOLE_TRAINING = lazy(r"# /// script")
 
 def read(source: Source, env: ReadEnv) -> list[Job]:
     """Return the jobs that a document shows."""
-    blocks = [fence for fence in fences(source) if not fence.wrong]
+    shown = fences(source)
+    blocks = [fence for fence in shown if not fence.wrong]
     jobs = _commands(blocks, source, env)
     used = {id(job.source) for job in jobs}
     for fence in blocks:
@@ -45,9 +47,8 @@ def read(source: Source, env: ReadEnv) -> list[Job]:
     for fence in blocks:
         if fence.language in ("json", "powershell", "terraform"):
             jobs.extend(_other(fence, env))
-    if not jobs:
-        jobs.extend(_prose(source, env))
-    return jobs
+    jobs = jobs or _prose(source, shown, env) or listed_packages(blocks, source, env)
+    return link_scripts(jobs, env)
 
 
 def _on_disk(fence: Fence, env: ReadEnv) -> bool:
@@ -65,7 +66,7 @@ def _yaml(fence: Fence, env: ReadEnv) -> list[Job]:
     if not vertex_yaml.looks_like_spec(fence.source.text):
         return []
     try:
-        return vertex_yaml.read(fence.source, env)
+        return [job for job in vertex_yaml.read(fence.source, env) if job.pools]
     except BrokenYaml:
         # A sketch with "..." in it, not a file.
         return []
@@ -86,7 +87,7 @@ def _commands(blocks: list[Fence], source: Source, env: ReadEnv) -> list[Job]:
         script = read_script(text, variables, where="submit")
         for path, entry in script.written.items():
             written[path] = entry
-        script.written = {**_nearest(blocks, fence, written), **written}
+        script.written = {**_nearest(blocks, fence, written, env), **written}
         inner = env.inside()
         inner.written = {p: e.source for p, e in written.items() if e.source is not None}
         found = [job for step in script.steps for job in submitted(step, script, text, inner)]
@@ -119,7 +120,9 @@ def _shown_files(blocks: list[Fence], env: ReadEnv) -> dict[str, Written]:
     return shown
 
 
-def _nearest(blocks: list[Fence], fence: Fence, written: dict[str, Written]) -> dict[str, Written]:
+def _nearest(
+    blocks: list[Fence], fence: Fence, written: dict[str, Written], env: ReadEnv
+) -> dict[str, Written]:
     """Name the spec that a command means when the document does not name its blocks."""
     from ftdoctor.job.vertex_yaml import looks_like_spec
 
@@ -130,6 +133,8 @@ def _nearest(blocks: list[Fence], fence: Fence, written: dict[str, Written]) -> 
     if not match or any(
         posixpath.basename(p) == posixpath.basename(match.group(1)) for p in written
     ):
+        return {}
+    if env.find(match.group(1)) is not None:
         return {}
     before = [spec for spec in nameless if spec.line < fence.line]
     chosen = before[-1] if before else (nameless[0] if len(nameless) == 1 else None)
@@ -239,9 +244,19 @@ def read_call(source: Source, env: ReadEnv) -> list[Job]:
     return read_tool_json(source, env)
 
 
-def _prose(source: Source, env: ReadEnv) -> list[Job]:
-    """Read commands that stand in the text itself."""
-    return [job for text in command_lines(source) for job in _launch(text, source, env)]
+def _prose(source: Source, shown: list[Fence], env: ReadEnv) -> list[Job]:
+    """Read commands that stand in the text itself, outside of its blocks."""
+    inside = {
+        number
+        for fence in shown
+        for number in range(fence.line, fence.line + fence.source.text.count("\n"))
+    }
+    return [
+        job
+        for text in command_lines(source)
+        if text.place(1).line not in inside
+        for job in _launch(text, source, env)
+    ]
 
 
 def command_lines(source: Source) -> list[Source]:

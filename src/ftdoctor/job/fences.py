@@ -6,10 +6,10 @@ Each block is a fragment whose places point into the document.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftdoctor.lazy import lazy
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from ftdoctor.job.source import Source

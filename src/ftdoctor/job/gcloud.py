@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Job, Unread, WorkerPool
 from ftdoctor.job.shell_text import as_text
 from ftdoctor.job.value import known, unknown
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

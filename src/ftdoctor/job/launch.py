@@ -8,11 +8,11 @@ Flags without a value: accelerate 1.x `accelerate.commands.launch.launch_command
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.shell_text import as_text
 from ftdoctor.lazy import lazy
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Step

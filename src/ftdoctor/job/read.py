@@ -6,13 +6,13 @@ import os
 import posixpath
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.kinds import SKIPPED_FOLDERS, kind_of, worth_reading
 from ftdoctor.job.model import Unread
 from ftdoctor.job.readenv import MAX_BYTES, Disk, ReadEnv, decode
 from ftdoctor.job.source import Place, Source
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

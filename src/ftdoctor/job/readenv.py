@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ftdoctor.job.source import Source
+from ftdoctor.records import dataclass, field, replace
 
 if TYPE_CHECKING:
     from ftdoctor.job.source import Place

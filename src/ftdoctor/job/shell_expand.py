@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.shell_text import Hole, ShellText, as_text, make, span
 from ftdoctor.job.shell_words import heredoc_word
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from ftdoctor.job.shell_words import Part, Word
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.value import Value
 
 #: A longer value is not followed: nobody writes it by hand, and it could grow without end.
-MOST_CHARS = 100_000
+MOST_CHARS = 40_000
 
 
 @dataclass
@@ -60,7 +60,9 @@ def text_of(word: Word, scope: Scope) -> ShellText:
     for part in word.parts:
         piece = _part(part, scope)
         if length + len(piece.body) > MOST_CHARS:
-            break
+            where = scope.source.span(word.start, word.end)
+            raw = scope.source.text[word.start : min(word.end, word.start + 200)]
+            return _hole(raw, "it is too long to be followed", where)
         body.append(piece.body)
         chars.extend(piece.chars if piece.source is scope.source else (-1,) * len(piece.body))
         holes.extend(
@@ -150,7 +152,7 @@ def _variable(part: Part, scope: Scope, raw: str, place: Place) -> ShellText:
         return _hole(raw, _not_set(name, scope), place)
     if operator and operator not in (":?", "?"):
         return _modified(part, operator, current, scope, raw, place)
-    if not current.known and any(h.end - h.start < len(current.body) for h in current.holes):
+    if not current.known and sum(h.end - h.start for h in current.holes) < len(current.body):
         # Known in part: readers cut the known parts out of it.
         return current
     if not current.known:

@@ -7,7 +7,6 @@ afterwards only when every way through assigns the same.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Step
@@ -16,6 +15,7 @@ from ftdoctor.job.shell_parse import Block, Simple
 from ftdoctor.job.shell_text import ShellText, as_text, make
 from ftdoctor.job.value import unknown
 from ftdoctor.lazy import lazy
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

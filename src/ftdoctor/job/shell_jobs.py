@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Job
 from ftdoctor.job.shell import read_script
 from ftdoctor.job.shell_text import as_text
+from ftdoctor.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,10 +6,10 @@ A reader's parser, not a shell's: whatever it does not understand is skipped and
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 from ftdoctor.job.shell_words import MAX_DEPTH, META, Heredoc, Word, Words
 from ftdoctor.lazy import lazy
+from ftdoctor.records import dataclass, field
 
 _ASSIGN = lazy(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]\n]*\])?(\+?)=")
 _FUNCTION = lazy(r"(?:function\s+([\w.:\-]+)\s*(?:\(\s*\))?|([\w.:\-]+)\s*\(\s*\))\s*(?=[{(\n])")

@@ -6,10 +6,10 @@ readers cut it with `slice` and each part keeps its place, or why it is unknown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.value import Value
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from ftdoctor.job.source import Place, Source

@@ -6,10 +6,10 @@ Every part remembers where it stands. Nothing is expanded here (see `shell_follo
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftdoctor.lazy import lazy
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from ftdoctor.job.shell_parse import Block

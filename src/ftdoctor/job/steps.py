@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.launch import launch_of
@@ -12,6 +11,7 @@ from ftdoctor.job.model import Script, Unread
 from ftdoctor.job.shell_text import as_text
 from ftdoctor.job.value import known
 from ftdoctor.lazy import lazy
+from ftdoctor.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,13 +8,13 @@ are covered by private-use characters of the same length before parsing, so that
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ftdoctor.job.value import known, unknown
 from ftdoctor.lazy import lazy
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -236,12 +236,10 @@ def _line_map(source: Source, node: Scalar, text: str) -> tuple[tuple[int, int],
         return tuple(start for _ in range(count))
     last = node.end_mark.line + 1
     rows = [(number, source.line_text(number)) for number in range(first + 1, last + 1)]
-    indent = min((len(r) - len(r.lstrip()) for _, r in rows if r.strip()), default=0)
-    head = source.line_text(first)[node.start_mark.column :]
-    digit = re.match(r"[|>][+-]?(\d)", head)
-    if digit:
-        parents = len(source.line_text(first)) - len(source.line_text(first).lstrip())
-        indent = max(indent, parents + int(digit.group(1))) if not rows else indent
+    # What the first line lost is the indentation of the block (also with an explicit digit).
+    outer = next((len(r) - len(r.lstrip(" ")) for _, r in rows if r.strip()), 0)
+    inner = next((len(t) - len(t.lstrip(" ")) for t in text.split("\n") if t.strip()), 0)
+    indent = max(outer - inner, 0)
     if node.style == "|":
         found = [(number, indent + 1) for number, _ in rows]
     else:

@@ -11,68 +11,29 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import Step
 from ftdoctor.job.shell_expand import Scope, text_of, words_of
-from ftdoctor.job.shell_parse import Block, Simple
+from ftdoctor.job.shell_files import FileFollower, Script, Written
+from ftdoctor.job.shell_scope import join, several
 from ftdoctor.job.shell_text import ShellText, as_text, make
+from ftdoctor.job.shell_tree import Block, Simple
+from ftdoctor.job.shell_wrappers import unwrap
 from ftdoctor.job.value import unknown
 from ftdoctor.lazy import lazy
-from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ftdoctor.job.shell_parse import Assignment, Redirect
-    from ftdoctor.job.shell_words import Heredoc, Word
-    from ftdoctor.job.source import Place, Source
+    from ftdoctor.job.shell_tree import Assignment
+    from ftdoctor.job.shell_words import Word
+    from ftdoctor.job.source import Source
     from ftdoctor.job.value import Value
 
 #: More commands than any job has: then the rest is left out.
 MOST_STEPS = 3000
 _MOST_CALLS = 6
-_WRAPPERS = frozenset(
-    "exec command builtin sudo nohup time env nice ionice stdbuf timeout setsid eval unbuffer"
-    " xvfb-run caffeinate".split()
-)
-#: Options of wrappers that take a value of their own.
-_WRAPPER_VALUES = {"sudo": "ugpCHT", "nice": "n", "ionice": "cn", "timeout": "ks", "env": "uCS"}
 _ENV_FILE = lazy(r"(?:^|[\s'\"/])((?:[\w./-]*/)?\.?[\w-]*\.env|\.env[\w.-]*)\b")
 
 
-@dataclass(slots=True)
-class Written:
-    """A file that the script writes: its text, and how the text came to be.
-
-    `expands`: the shell fills in variables as it writes. `made_from`/`tool`/`replaced`: it is
-    another file put through `envsubst` or `sed`.
-    """
-
-    path: str
-    source: Source | None
-    expands: bool = False
-    scope: Scope | None = None
-    made_from: str = ""
-    tool: str = ""
-    replaced: tuple[str, ...] = ()
-    #: True when something the script cannot be followed in was appended.
-    more: bool = False
-
-
-@dataclass
-class Script:
-    """What was read of one script."""
-
-    steps: list[Step] = field(default_factory=list)
-    written: dict[str, Written] = field(default_factory=dict)
-    #: Scope in force when step i ran, by the identity of the step.
-    scopes: dict[int, Scope] = field(default_factory=dict)
-    #: Files of variables that were loaded (`source .env`).
-    env_files: list[str] = field(default_factory=list)
-    #: Variables in force at the end.
-    end: Scope | None = None
-    #: Backslashes with a blank after them, where the line was meant to go on.
-    broken: list[Place] = field(default_factory=list)
-
-
-class Follower:
+class Follower(FileFollower):
     """Walks blocks; `script` collects what was met."""
 
     def __init__(self, source: Source, scope: Scope, where: str, guarded: bool = False) -> None:
@@ -134,14 +95,7 @@ class Follower:
             steps[-1].joined = steps[-1].joined or joined
             if joined in ("&&", "||", "|", "&"):
                 steps[-1].joined = joined
-        self._group_redirects(block)
-
-    def _group_redirects(self, block: Block) -> None:
-        for redirect in block.redirects:
-            if redirect.operator.endswith((">", ">>")) and redirect.target is not None:
-                path = text_of(redirect.target, self.scope)
-                if path.known and path.value:
-                    self.script.written[path.value] = Written(path.value, None, more=True)
+        self.group_redirects(block)
 
     def _branches(self, block: Block, inside: tuple[str, ...]) -> None:
         """Walk the branches of an `if` or `case`, then join what they assign."""
@@ -189,7 +143,7 @@ class Follower:
             self.scope = start.copy()
             if block.name:
                 self.scope.variables[block.name] = (
-                    items[0] if once else _several(block.name, items, self.source, block)
+                    items[0] if once else several(block.name, items, self.source, block)
                 )
             self.items(node, (*inside, "loop"))
             end = self.scope
@@ -221,7 +175,7 @@ class Follower:
         if step.argv or step.assignments or command.redirects:
             self.script.steps.append(step)
             self.script.scopes[id(step)] = self.scope.copy()
-        self._redirects(command.redirects, step)
+        self.redirects(command.redirects, step)
         name = step.argv[0].value if step.argv and step.argv[0].known else None
         if name in self.functions:
             self._call(name, step, inside)
@@ -291,61 +245,6 @@ class Follower:
         self.scope.positional = outer
         self.calls -= 1
 
-    def _redirects(self, redirects: list[Redirect], step: Step) -> None:
-        heredoc = next((r.heredoc for r in redirects if r.heredoc is not None), None)
-        body = self._heredoc(heredoc) if heredoc is not None else None
-        step.stdin = body
-        target = next(
-            (r for r in redirects if r.operator in (">", ">>", ">|", "&>") and r.target), None
-        )
-        program = step.argv[0].value if step.argv else None
-        path: str | None = None
-        append = False
-        if target is not None and target.target is not None:
-            value = text_of(target.target, self.scope)
-            path, append = value.value or value.body, target.operator == ">>"
-        elif program == "tee" and body is not None:
-            names = [v.value for v in step.argv[1:] if v.value and not v.value.startswith("-")]
-            path, append = (names[0] if names else None), any(v.value == "-a" for v in step.argv)
-        if path is None:
-            return
-        if body is not None and heredoc is not None and not append:
-            self.script.written[path] = Written(path, body, heredoc.expands, self.scope.copy())
-        elif append and path in self.script.written:
-            self.script.written[path].more = True
-        elif program in ("envsubst", "sed", "perl", "yq", "jq", "python", "python3"):
-            self._filtered(path, program or "", redirects, step)
-
-    def _filtered(self, path: str, tool: str, redirects: list[Redirect], step: Step) -> None:
-        made_from = next(
-            (
-                text_of(r.target, self.scope).value
-                for r in redirects
-                if r.operator == "<" and r.target
-            ),
-            None,
-        )
-        if made_from is None and tool in ("sed", "yq", "jq") and len(step.argv) > 2:
-            made_from = step.argv[-1].value
-        if made_from is None:
-            # `cat template.yaml | envsubst > job.yaml`
-            before = self.script.steps[-2] if len(self.script.steps) > 1 else None
-            if before is not None and before.joined == "|" and len(before.argv) > 1:
-                made_from = before.argv[-1].value
-        if made_from:
-            words = replaced_words(step) if tool == "sed" else ()
-            self.script.written[path] = Written(
-                path, None, made_from=made_from, tool=tool, replaced=words
-            )
-
-    def _heredoc(self, heredoc: Heredoc) -> Source:
-        first = self.source.line_column(heredoc.start)[0]
-        last = self.source.line_column(max(heredoc.end - 1, heredoc.start))[0]
-        indent = 0
-        if heredoc.strip_tabs:
-            indent = 1000
-        return _lines(self.source, first, last, heredoc, indent)
-
     def _builtin(self, name: str, step: Step) -> None:
         argv = [v.value if v.known else None for v in step.argv]
         if name == "set":
@@ -365,23 +264,9 @@ class Follower:
         elif name == "shift" and self.scope.positional:
             self.scope.positional = self.scope.positional[1:]
         elif name == "sed" and any(a and re.fullmatch(r"-\w*i\S*", a) for a in argv[1:]):
-            self._in_place(step, argv)
+            self.in_place(step, argv)
         elif name in ("mapfile", "readarray") and argv[-1]:
             self.scope.arrays.pop(argv[-1], None)
-
-    def _in_place(self, step: Step, argv: list[str | None]) -> None:
-        path = argv[-1]
-        if not path:
-            return
-        words = replaced_words(step)
-        if path in self.script.written:
-            entry = self.script.written[path]
-            entry.replaced = (*entry.replaced, *words)
-            entry.tool = entry.tool or "sed"
-        else:
-            self.script.written[path] = Written(
-                path, None, made_from=path, tool="sed", replaced=words
-            )
 
     def _set(self, words: list[str]) -> None:
         for at, word in enumerate(words):
@@ -399,19 +284,6 @@ class Follower:
 _DECLARING = frozenset(("export", "local", "declare", "readonly", "typeset"))
 
 
-def _lines(source: Source, first: int, last: int, heredoc: Heredoc, indent: int) -> Source:
-    texts = []
-    lines = []
-    for number in range(first, last + 1):
-        line = source.line_text(number)
-        cut = len(line) - len(line.lstrip("\t")) if indent else 0
-        texts.append(line[cut:])
-        lines.append((number, cut + 1))
-    if heredoc.end <= heredoc.start:
-        return source.fragment("", ((first, 1),), f"heredoc {heredoc.delimiter}")
-    return source.fragment("\n".join(texts) + "\n", tuple(lines), f"heredoc {heredoc.delimiter}")
-
-
 def _all_words(command: Simple) -> list[Word]:
     words = list(command.words)
     for assignment in command.assignments:
@@ -422,89 +294,4 @@ def _all_words(command: Simple) -> list[Word]:
     return words
 
 
-def _several(name: str, items: list[ShellText], source: Source, block: Block) -> ShellText:
-    place = source.span(block.start, block.start + 3)
-    first = items[0].value if items and items[0].known else None
-    return as_text(unknown("it takes several values in a loop", place, f"${name}", first))
-
-
-def replaced_words(step: Step) -> tuple[str, ...]:
-    """Return what the `s/OLD/new/` expressions of a sed command replace."""
-    found = []
-    for value in step.argv[1:]:
-        text = as_text(value).body
-        for match in re.finditer(r"(?:^|;)\s*s([^\w\s\\])(.+?)\1.*?\1[gI0-9]*", text):
-            found.append(re.sub(r"\\(.)", r"\1", match.group(2)).strip("^$"))
-    return tuple(word for word in found if word)
-
-
-def unwrap(step: Step) -> None:
-    """Take `exec`, `sudo -u x`, `env A=b`, `nohup`, ... off the front of a step."""
-    for _ in range(8):
-        if not step.argv:
-            return
-        name = step.argv[0].value
-        if name not in _WRAPPERS:
-            return
-        rest = step.argv[1:]
-        takes = _WRAPPER_VALUES.get(name, "")
-        while rest:
-            text = as_text(rest[0]).body
-            if text == "--":
-                rest = rest[1:]
-                break
-            if text.startswith("-") and len(text) > 1:
-                rest = rest[2:] if len(text) == 2 and text[1] in takes else rest[1:]
-            elif name in ("env", "sudo") and re.match(r"[A-Za-z_]\w*=", text):
-                key, _, value = as_text(rest[0]).partition("=")
-                step.assignments[key.body] = value
-                rest = rest[1:]
-            elif name == "timeout" and re.fullmatch(r"[\d.]+[smhd]?|\$.*", text):
-                rest = rest[1:]
-                break
-            else:
-                break
-        if not rest and name in ("env", "time", "sudo", "exec"):
-            return
-        step.argv = list(rest)
-
-
-def join(target: Scope, ends: list[Scope]) -> None:
-    """Set in `target` what its variables are after one of several ways was taken."""
-    if not ends:
-        return
-    names = {name for end in ends for name in end.variables}
-    for name in names:
-        values = [end.variables.get(name) for end in ends]
-        first = values[0]
-        if all(
-            v is first or (v and first and v.known and v.body == first.body and first.known)
-            for v in values
-        ):
-            if first is not None:
-                target.variables[name] = first
-            continue
-        before = target.variables.get(name)
-        set_ = [v for v in values if v is not None]
-        given = before if before is not None and before.known else set_[0]
-        default = given.value if given.known else given.default
-        reason = "it depends on a condition"
-        target.variables[name] = as_text(unknown(reason, set_[0].place, f"${{{name}}}", default))
-    for name in {name for end in ends for name in end.arrays}:
-        lists = [end.arrays.get(name) for end in ends]
-        if all(items is lists[0] for items in lists):
-            target.arrays[name] = lists[0] or []
-            continue
-        longest = max((items for items in lists if items is not None), key=len)
-        base = target.arrays.get(name)
-        if base is not None and all(
-            items is not None and items[: len(base)] == base for items in lists
-        ):
-            target.arrays[name] = [*base, *(_maybe(item) for item in longest[len(base) :])]
-        else:
-            target.arrays[name] = [_maybe(item) for item in longest]
-
-
-def _maybe(item: ShellText) -> ShellText:
-    reason = "it is given only under a condition"
-    return as_text(unknown(reason, item.place, item.body, item.value if item.known else None))
+__all__ = ["Follower", "Script", "Written"]

@@ -12,7 +12,7 @@ from ftdoctor.lazy import lazy
 from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
-    from ftdoctor.job.shell_parse import Block
+    from ftdoctor.job.shell_tree import Block
 
 BLANKS = " \t"
 META = frozenset(" \t\n;&|<>()")

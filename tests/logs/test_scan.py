@@ -226,3 +226,12 @@ def test_four_times_the_rules_cost_at_most_half_as_much_again() -> None:
 
     few, many = took(250), took(1000)
     assert many <= 1.5 * few
+
+
+@pytest.mark.parametrize("data", [bytes(5000), bytes(range(256)) * 40])
+def test_binary_is_no_log(data: bytes, tmp_path: Path, cli) -> None:
+    path = tmp_path / "core.log"
+    path.write_bytes(data)
+    ran = cli("explain", path)
+    assert ran.code == 4
+    assert "binary" in ran.err

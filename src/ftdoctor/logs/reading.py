@@ -18,6 +18,19 @@ CHUNK = 1 << 20
 _BIG = 64 << 20
 
 
+#: Bytes that text does not hold: control characters except tab, line ends, backspace, escape.
+_CONTROL = bytes(c for c in range(32) if c not in (8, 9, 10, 12, 13, 27))
+
+
+def _binary(head: bytes) -> bool:
+    """Whether the beginning of a file is no text: one byte in sixteen is a control character.
+
+    A log with broken UTF-8, colours or a few stray bytes is text.
+    """
+    sample = head[:65536]
+    return len(sample) - len(sample.translate(None, _CONTROL)) > len(sample) // 16 + 2
+
+
 class RawLog:
     """One log: its name and its bytes. `truncated` tells why the end could not be read."""
 
@@ -44,6 +57,11 @@ class RawLog:
             )
         encoding = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(head[:2], "")
         if not encoding:
+            if _binary(head):
+                raise UnreadableInput(
+                    f"{self.name}: this is binary, not a log.",
+                    "Give the text that the job printed (or its .gz).",
+                )
             if head:
                 yield head.removeprefix(b"\xef\xbb\xbf")
             yield from pieces

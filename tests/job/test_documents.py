@@ -136,6 +136,13 @@ def test_a_docstring_about_another_script_is_not_ours() -> None:
     assert jobs("train.py", text) == []
 
 
+def test_cells_and_calls_shown_in_a_document() -> None:
+    text = "```python\n%pip install -q trl\n!hf jobs run --flavor l4x1 img cmd\n# hf jobs run --flavor t4-small img cmd\n```\n"
+    assert shown(job("README.md", text).flavor) == "l4x1"
+    text = '```json\nhf_jobs("uv", {"script": "https://x.y/z.py", "flavor": "l4x1"})\n```\n'
+    assert job("README.md", text).form == "hf-jobs-call"
+
+
 def test_actions() -> None:
     text = """\
     on: push

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.value import Value
 
 _COMMAND = lazy(
-    r"^(\s*(?:[#*>|]+\s*)?(?:[-*]\s+|\d+\.\s+)?`?(?:\$\s+)?)"
+    r"^(\s*(?:[#*>|!]+\s*)?(?:[-*]\s+|\d+\.\s+)?`?(?:\$\s+)?)"
     r"((?:[A-Z][A-Z0-9_]*=\S+\s+)*(?:uvx\s+(?:--\S+\s+\S+\s+)?)?(?:hf|huggingface-cli|hfjobs)\s+(?:jobs\s+)?(?:uv\s+)?run\s.*"
     r"|gcloud\s+(?:(?:alpha|beta)\s+)?ai\s+(?:custom-jobs|hp-tuning-jobs)\s+create\b.*)$"
 )
@@ -169,9 +169,13 @@ def _python(blocks: list[Fence], source: Source, env: ReadEnv) -> list[Job]:
     jobs: list[Job] = []
     program: list[Fence] = []
     for fence in blocks:
-        if fence.language != "python":
-            continue
         text = fence.source.text
+        if fence.language != "python" and not re.match(r"\s*(?:\w+\s*=\s*)?hf_jobs\(", text):
+            continue
+        # Cells of a notebook, shown as code.
+        for command in command_lines(fence.source):
+            if fence.source.line_text(command_line(fence.source, command)).lstrip()[:1] == "!":
+                jobs.extend(_launch(command, source, env))
         if _WHOLE_TRAINING.search(text):
             jobs.extend(py_job.script_job(fence.source, env))
         elif "hf_jobs(" in text or "run_uv_job(" in text or "run_job(" in text:
@@ -284,6 +288,11 @@ def command_lines(source: Source) -> list[Source]:
                 break
         found.append(source.fragment("\n".join(texts) + "\n", tuple(places), ""))
     return found
+
+
+def command_line(block: Source, command: Source) -> int:
+    """Return the line of a block in which a command that was found in it begins."""
+    return command.place(1).line - block.place(1).line + 1
 
 
 def _launch(text: Source, source: Source, env: ReadEnv) -> list[Job]:

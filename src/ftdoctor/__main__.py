@@ -1,4 +1,4 @@
-"""Entry point. `--version`, `rule CODE` and the hook answer before click is imported."""
+"""Entry point. `--version`, `rule CODE`, the hook and plain checks answer without click."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ def main() -> None:
         if text:
             print(text)
             return
+    if arguments[:1] in (["check"], ["explain"]):
+        from ftdoctor.quick import run as run_plain
+
+        code = run_plain(arguments)
+        if code is not None:
+            sys.exit(code)
     from ftdoctor.cli import run
 
     sys.exit(run(arguments))

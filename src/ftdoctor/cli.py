@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftdoctor.errors import EXIT_USAGE, FtdoctorError
+from ftdoctor.errors import EXIT_USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,39 +90,7 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show()
         return EXIT_USAGE
-    except FtdoctorError as error:
-        from ftdoctor.redact import redact
+    except (Exception, KeyboardInterrupt) as error:
+        from ftdoctor.failures import outcome
 
-        click.echo(f"Error: {redact(str(error))}", err=True)
-        return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`); that is no failure of ours.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-        return 0
-    except KeyboardInterrupt:
-        click.echo("Stopped.", err=True)
-        return 130
-    except Exception as error:
-        if os.environ.get("FTDOCTOR_DEBUG"):
-            raise
-        return _crash(error)
-
-
-def _crash(error: Exception) -> int:
-    """Tell of a bug of ours in a form that can be pasted into an issue."""
-    import traceback
-
-    from ftdoctor import __version__
-    from ftdoctor.redact import redact
-
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    where = " < ".join(f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno}" for f in reversed(frames))
-    click.echo(
-        redact(
-            f"Error: this is a bug in ftdoctor {__version__}: {type(error).__name__}: {error}\n"
-            f"  at {where}\n"
-            "  Please report it with this text; FTDOCTOR_DEBUG=1 shows the whole traceback."
-        ),
-        err=True,
-    )
-    return EXIT_USAGE
+        return outcome(error)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.checks.context import Context, now
+from ftdoctor.records import dataclass, field
 from ftdoctor.rulebook.model import (
     SEVERITIES,
     Crashed,
@@ -20,6 +20,7 @@ from ftdoctor.rulebook.select import chosen, ignored_by, inline_ignores
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ftdoctor.checks.context import Tracked
     from ftdoctor.config import Config
     from ftdoctor.job.model import Job, Unread
     from ftdoctor.rulebook.load import Rulebook
@@ -97,12 +98,13 @@ def inspect(
     *,
     with_: Mapping[str, str] | None = None,
     gather: Callable[[Job], Mapping[str, Any]] | None = None,
-    tracked: frozenset[str] | None = None,
+    tracked: Tracked = None,
     require_smoke: str = "",
 ) -> Inspection:
     """Run the chosen rules on every job.
 
-    `gather` asks the world for the facts of a job; None means offline.
+    `gather` asks the world for the facts of a job; None means offline. `tracked` are the files git
+    tracks, or what asks git for them when a rule wants to know.
     """
     from ftdoctor.job.versions import resolve_job
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ftdoctor.records import dataclass, field
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ftdoctor.job.model import Job
     from ftdoctor.rulebook.select import InlineIgnore
+
+    Tracked = frozenset[str] | Callable[[], frozenset[str] | None] | None
 
 
 def now() -> datetime:
@@ -33,9 +36,18 @@ class Context:
     job: Job
     facts: Mapping[str, Any] = field(default_factory=dict)
     now: datetime = field(default_factory=now)
-    #: Files git tracks, as given paths; None when the folder is not a git checkout.
-    tracked: frozenset[str] | None = None
+    #: Files git tracks, as given paths, or what tells them; see `tracked_files`.
+    tracked: Tracked = None
     #: The age within which a smoke run had to pass and did not (`--require-smoke`), "" if none.
     lacks_smoke: str = ""
     #: Ignores written in the inputs; set when the other rules have run.
     ignores: list[InlineIgnore] = field(default_factory=list)
+
+    def tracked_files(self) -> frozenset[str] | None:
+        """Return the files git tracks, as given paths; None outside a git checkout.
+
+        git is asked for them when the first check wants to know.
+        """
+        if callable(self.tracked):
+            self.tracked = self.tracked()
+        return self.tracked

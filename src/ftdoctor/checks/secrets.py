@@ -59,9 +59,10 @@ def _files(job: Job) -> list[Source]:
 
 def _severity(context: Context, path: str) -> Severity | None:
     """Return "warning" for a file that git does not track: a leak only when someone shares it."""
-    if context.tracked is None:
+    tracked = context.tracked_files()
+    if tracked is None:
         return None
-    return None if _tracked(context.tracked, path) else "warning"
+    return None if _tracked(tracked, path) else "warning"
 
 
 def _tracked(tracked: frozenset[str], path: str) -> bool:

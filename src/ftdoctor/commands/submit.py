@@ -28,9 +28,8 @@ def command(submit: tuple[str, ...], *, force: bool, fail_on: str | None, offlin
     The command runs only when nothing blocks, and its exit code is passed through:
     ftdoctor submit -- gcloud ai custom-jobs create --config job.yaml ...
     """
-    from dataclasses import replace
-
     from ftdoctor.config import find
+    from ftdoctor.records import replace
     from ftdoctor.report import render
 
     config = find()
@@ -59,7 +58,7 @@ def command(submit: tuple[str, ...], *, force: bool, fail_on: str | None, offlin
 
 def inspect_command(submit: list[str], config: Config) -> Inspection:
     """Return the inspection of a submit command: the command line itself, or its Python script."""
-    from ftdoctor.commands.check import inspect_jobs
+    from ftdoctor.checking import inspect_jobs
     from ftdoctor.job.read import read, read_text
 
     scripts = [Path(a) for a in submit if a.endswith(".py") and Path(a).is_file()]

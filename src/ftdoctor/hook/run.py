@@ -93,13 +93,14 @@ def run(kind: str, stdin: str = "") -> int:
 def _check(tree: str, paths: list[str]) -> int:
     """Check the given files as they are in the tree; returns 1 to block, else 0."""
     import tempfile
-    from dataclasses import replace
     from pathlib import Path
 
-    from ftdoctor.commands.check import emit, inspect_paths
+    from ftdoctor.checking import inspect_paths
     from ftdoctor.config import find
     from ftdoctor.hook.snapshot import write
+    from ftdoctor.records import replace
     from ftdoctor.report import render
+    from ftdoctor.report.style import emit
 
     config = replace(find(), offline=True)
     here = os.getcwd()

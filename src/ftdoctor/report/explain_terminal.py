@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-import click
+from ftdoctor.report.style import style
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def _header(explanation: Explanation) -> Iterator[str]:
         "yaml": "YAML entries",
     }
     where = f"{scan.total_lines} lines, {_size(scan.total_bytes)}, {form.get(scan.form, scan.form)}"
-    yield click.style(explanation.source, bold=True) + f"  {where}"
+    yield style(explanation.source, bold=True) + f"  {where}"
     for label, text in _facts(explanation.facts):
         yield f"  {label}: {text}"
     if explanation.attempts > 1:
@@ -83,31 +83,31 @@ def _header(explanation: Explanation) -> Iterator[str]:
         told = f" (before it: {names})" if names else ""
         yield f"  attempts: {explanation.attempts} in this log; the last one is explained{told}"
     if scan.truncated:
-        yield click.style(f"  not read whole: {scan.truncated}", fg="yellow")
+        yield style(f"  not read whole: {scan.truncated}", fg="yellow")
     yield ""
 
 
 def _cause(explanation: Explanation, width: int) -> Iterator[str]:
     cause = explanation.cause
     assert cause is not None
-    head = click.style(f"{cause['code']} {cause['name']}", fg="red", bold=True)
+    head = style(f"{cause['code']} {cause['name']}", fg="red", bold=True)
     sure = {"high": "", "medium": "  (likely)", "low": "  (the log shows no more than this)"}
     yield head + sure.get(cause["confidence"], "")
     yield from _wrap(cause["summary"], width, "")
     yield ""
     for line in cause["evidence"]:
-        number = click.style(f"{line['line']:>7} |", fg="blue")
+        number = style(f"{line['line']:>7} |", fg="blue")
         yield f"{number} {line['text']}"
     yield ""
     yield from _wrap(cause["explain"], width, "  ")
     for fix in cause["fixes"]:
         yield ""
-        label = click.style("fix:", fg="green", bold=True)
+        label = style("fix:", fg="green", bold=True)
         first, *rest = list(_wrap(fix["text"], width - 5, "       ")) or [""]
         yield f"  {label} {first.strip()}"
         yield from rest
         for line in fix["command"].splitlines():
-            yield f"       {click.style('$ ' + line, fg='green')}"
+            yield f"       {style('$ ' + line, fg='green')}"
     if cause["would_have_been_stopped_by_check"]:
         yield ""
         yield "  `ftdoctor check` would have stopped this before the job ran."
@@ -121,7 +121,7 @@ def _block(text: str) -> Iterator[str]:
         left = len(lines) - _BLOCK_LINES
         lines = [*lines[:10], f"... {left} lines ...", *lines[-(_BLOCK_LINES - 10) :]]
     for line in lines:
-        yield f"  {click.style('|', fg='blue')} {line[:400]}"
+        yield f"  {style('|', fg='blue')} {line[:400]}"
 
 
 def render(explanation: Explanation, width: int = 100) -> str:
@@ -130,9 +130,9 @@ def render(explanation: Explanation, width: int = 100) -> str:
     if explanation.outcome == "named":
         rows += _cause(explanation, width)
     elif explanation.outcome == "healthy":
-        rows.append(click.style("No failure in this log.", fg="green"))
+        rows.append(style("No failure in this log.", fg="green"))
     else:
-        rows.append(click.style("A failure that no rule knows.", fg="yellow", bold=True))
+        rows.append(style("A failure that no rule knows.", fg="yellow", bold=True))
         rows.append("This is the part that matters:")
         rows += _block(explanation.block)
         rows += [

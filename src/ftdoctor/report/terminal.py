@@ -1,7 +1,7 @@
 """`--format terminal`: what was understood, findings with their source line, one fix each.
 
-Colours are written with click.style and only on a terminal, so the text itself is what tests and
-pipes see. rich is not needed here, which keeps a check quick.
+Colours are written with ANSI codes and only on a terminal, so the text itself is what tests and
+pipes see. Neither click nor rich is needed here, which keeps a check quick.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-import click
-
 from ftdoctor.redact import redact
+from ftdoctor.report.style import style
 from ftdoctor.report.summary import count, not_read, sentence
 from ftdoctor.report.understood import FORMS, lines
 
@@ -47,7 +46,7 @@ def _texts(report: JobReport) -> dict[str, list[str]]:
 
 def _excerpt(place: Place, texts: dict[str, list[str]], colour: str) -> Iterator[str]:
     context = f" ({place.context})" if place.context else ""
-    yield click.style(f"  --> {place}{context}", fg="blue")
+    yield style(f"  --> {place}{context}", fg="blue")
     rows = texts.get(place.path, [])
     if not 0 < place.line <= len(rows):
         return
@@ -58,25 +57,25 @@ def _excerpt(place: Place, texts: dict[str, list[str]], colour: str) -> Iterator
     cut = max(0, min(start - 20, len(shown) - window)) if len(shown) > window else 0
     number = str(place.line)
     piece = shown[cut : cut + window]
-    yield f"{click.style(f'{number:>5} |', fg='blue')} {'…' if cut else ''}{piece}"
+    yield f"{style(f'{number:>5} |', fg='blue')} {'…' if cut else ''}{piece}"
     if redact(raw) != raw or start > len(raw):
         return  # columns moved when the secret was masked
     end = place.end_column - 1 if place.end_line == place.line else len(raw.rstrip())
     width = max(1, min(end - start, cut + window - start)) if place.end_line else 1
     pad = " " * (start - cut + (1 if cut else 0))
-    carets = click.style("^" * width, fg=colour, bold=True)
-    yield f"      {click.style('|', fg='blue')} {pad}{carets}"
+    carets = style("^" * width, fg=colour, bold=True)
+    yield f"      {style('|', fg='blue')} {pad}{carets}"
 
 
 def _finding(finding: Finding, texts: dict[str, list[str]], width: int) -> Iterator[str]:
     colour = _COLOURS[finding.severity]
-    head = click.style(f"{finding.severity}[{finding.code}]", fg=colour, bold=True)
-    yield f"{head} {click.style(redact(finding.summary), bold=True)}"
+    head = style(f"{finding.severity}[{finding.code}]", fg=colour, bold=True)
+    yield f"{head} {style(redact(finding.summary), bold=True)}"
     if finding.place is not None:
         yield from _excerpt(finding.place, texts, colour)
     yield from _wrap(finding.explain, width, "      ")
     for fix in finding.fixes[:1]:
-        label = click.style("fix:", fg="green", bold=True)
+        label = style("fix:", fg="green", bold=True)
         automatic = ""
         if fix.edit is not None:
             automatic = " [--fix]" if fix.safe else " [--fix --unsafe-fixes]"
@@ -86,7 +85,7 @@ def _finding(finding: Finding, texts: dict[str, list[str]], width: int) -> Itera
         yield f"      {label} {first.strip()}"
         yield from rest
         for line in fix.command.splitlines():
-            yield f"           {click.style('$ ' + redact(line), fg='green')}"
+            yield f"           {style('$ ' + redact(line), fg='green')}"
     yield ""
 
 
@@ -94,7 +93,7 @@ def _job(report: JobReport, width: int) -> Iterator[str]:
     job = report.job
     title = f"{job.place.path}:{job.place.line}" if job.place.line > 1 else job.place.path
     name = f" {job.name}" if job.name else ""
-    yield click.style(redact(f"{title}{name}"), bold=True) + f"  {FORMS.get(job.form, job.form)}"
+    yield style(redact(f"{title}{name}"), bold=True) + f"  {FORMS.get(job.form, job.form)}"
     for label, text in lines(job):
         yield from _wrap(text, width, " " * 12, f"  {label:<10}")
     for unread in job.unread[:4]:
@@ -104,7 +103,7 @@ def _job(report: JobReport, width: int) -> Iterator[str]:
     for finding in report.findings:
         yield from _finding(finding, texts, width)
     for crash in report.crashed:
-        yield click.style(f"crashed[{crash.code}]", fg="magenta", bold=True) + redact(
+        yield style(f"crashed[{crash.code}]", fg="magenta", bold=True) + redact(
             f" the check did not complete: {crash.error}"
         )
         yield ""
@@ -118,7 +117,7 @@ def render(inspection: Inspection, width: int = 100, *, verbose: bool = False) -
     skipped = [s for report in inspection.jobs for s in report.skipped]
     if skipped:
         shown = skipped if verbose else skipped[:6]
-        rows.append(click.style("Could not tell", bold=True))
+        rows.append(style("Could not tell", bold=True))
         for skip in shown:
             needs = f" [needs {skip.needs}]" if skip.needs else ""
             rows += _wrap(f"{skip.code} {skip.name}: {skip.reason}{needs}", width, "    ", "  ")
@@ -129,7 +128,7 @@ def render(inspection: Inspection, width: int = 100, *, verbose: bool = False) -
         rows += _wrap(f"not read: {not_read(unread)}", width, "  ", "")
     if inspection.passed_over:
         listed = inspection.passed_over if verbose else inspection.passed_over[:5]
-        rows.append(click.style("Passed over", bold=True))
+        rows.append(style("Passed over", bold=True))
         rows += [redact(f"  {not_read(u)}") for u in listed]
         if len(inspection.passed_over) > len(listed):
             rows.append(f"  and {len(inspection.passed_over) - len(listed)} more (--verbose)")
@@ -138,7 +137,7 @@ def render(inspection: Inspection, width: int = 100, *, verbose: bool = False) -
         rows.append("No job found to check.")
         return "\n".join(rows)
     colour = "red" if inspection.count("error") else "yellow" if inspection.findings() else "green"
-    rows.append(click.style(sentence(inspection), fg=colour, bold=True))
+    rows.append(style(sentence(inspection), fg=colour, bold=True))
     fixable = sum(any(f.edit and f.safe for f in x.fixes) for _, x in inspection.findings())
     if fixable:
         rows.append(

@@ -8,7 +8,7 @@ import io
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ftdoctor.errors import UsageError
+from ftdoctor.errors import UnreadableInput, UsageError
 from ftdoctor.logs.explain import explain_log
 from ftdoctor.logs.reading import RawLog
 from tests.logs.test_fixtures import patterns
@@ -41,7 +41,7 @@ _PIECES = st.sampled_from(
 def check(data: bytes) -> None:
     try:
         document = explain_log(RawLog("x", io.BytesIO(data)), patterns(), engine="plain").document()
-    except UsageError as error:
+    except (UnreadableInput, UsageError) as error:
         assert "archive" in error.message  # a zip or zstd file: one clear message
         return
     assert document["outcome"] in ("named", "unrecognised", "healthy")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ftdoctor.errors import UsageError
+from ftdoctor.records import dataclass, field
 from ftdoctor.rulebook.model import SEVERITIES
 
 KEYS = ("select", "ignore", "fail-on", "rules", "with", "offline", "require-smoke")

@@ -6,11 +6,11 @@ import ast
 import difflib
 import os
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.source import Source
+from ftdoctor.records import dataclass, field
 from ftdoctor.rulebook.edits import KEEP_QUOTES
 
 if TYPE_CHECKING:

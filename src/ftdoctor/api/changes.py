@@ -7,11 +7,11 @@ from the tables themselves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.api.table import load, pick
+from ftdoctor.records import dataclass
 from ftdoctor.tables import table
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ flag that none of them has is handed on to `accelerate launch`, whose parser the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftdoctor.api.changes import advice, renamed
 from ftdoctor.api.exports import History
 from ftdoctor.api.table import inside, pick
 from ftdoctor.api.world import World
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

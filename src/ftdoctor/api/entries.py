@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from ftdoctor.api.model import Change

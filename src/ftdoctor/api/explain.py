@@ -7,13 +7,13 @@ take the keyword are told, and no boundary is claimed to be the one that the job
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.api.changes import config_of, import_change, renamed
 from ftdoctor.api.nested import is_model_class
 from ftdoctor.api.table import load
 from ftdoctor.api.world import World
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,10 +6,10 @@ certain.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.api.table import PACKAGES, Table, import_name, inside, load, pick
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

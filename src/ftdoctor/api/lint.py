@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftdoctor.api.calls import CallCheck
@@ -22,6 +21,7 @@ from ftdoctor.api.table import PACKAGES
 from ftdoctor.api.text import Text
 from ftdoctor.api.world import World
 from ftdoctor.lazy import lazy
+from ftdoctor.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftdoctor.api.lint import examine, read_script
@@ -11,6 +10,7 @@ from ftdoctor.api.resolver import companions
 from ftdoctor.api.table import PACKAGES, import_name, load
 from ftdoctor.api.text import Text
 from ftdoctor.api.world import World
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

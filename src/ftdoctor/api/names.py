@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftdoctor.api.table import PACKAGES
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from ftdoctor.api.guards import Guards

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.api.changes import advice
 from ftdoctor.api.table import PACKAGES, inside, pick
 from ftdoctor.api.world import World
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,12 +7,12 @@ or None for "cannot be told", and no only when it is certain.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.api.exports import Exports, History
 from ftdoctor.api.table import PACKAGES, inside, pick
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

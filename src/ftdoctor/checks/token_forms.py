@@ -11,10 +11,10 @@ from __future__ import annotations
 import base64
 import json
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from ftdoctor.lazy import lazy
+from ftdoctor.records import dataclass
 
 USER = lazy(r"hf_[A-Za-z0-9]{34}\Z")
 OAUTH = lazy(r"hf_oauth_(?!_refresh_)[\w-]+(?:\.[\w-]*){0,2}\Z")

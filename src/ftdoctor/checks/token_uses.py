@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ftdoctor.checks.about import env_place, environments, step_text
 from ftdoctor.job.value import get
 from ftdoctor.lazy import lazy
+from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,10 @@ import json
 import os
 import platform
 import sys
-from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+
+from ftdoctor.records import dataclass, field
 
 #: In the order that a reader of an issue looks for them.
 PACKAGES = (

@@ -10,8 +10,9 @@ from __future__ import annotations
 import configparser
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from ftdoctor.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from ftdoctor.job.images import Image

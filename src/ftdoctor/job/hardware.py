@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.value import get
+from ftdoctor.records import dataclass
 from ftdoctor.tables import table
 
 if TYPE_CHECKING:

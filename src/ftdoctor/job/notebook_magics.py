@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftdoctor.lazy import lazy
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from ftdoctor.job.source import Source

@@ -7,11 +7,11 @@ huggingface_hub/cli/_uv_script_header.py.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.requirements import parse_requirement, with_uv_sources
 from ftdoctor.job.value import Value, known
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Requirement

@@ -98,9 +98,8 @@ def _jobs(step: Step | None, text: Source | None, source: Source, env: ReadEnv) 
 
 def _local(step: Step, source: Source, env: ReadEnv) -> list[Job]:
     """A training that the script starts where it runs itself."""
-    from dataclasses import replace
-
     from ftdoctor.job.steps import run_steps
+    from ftdoctor.records import replace
 
     program = (step.argv[0].value or "").rsplit("/", 1)[-1]
     if program not in ("trl", "accelerate", "torchrun", "deepspeed"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job import py_expr, py_ops
@@ -21,6 +20,7 @@ from ftdoctor.job.py_abstract import (
     Unk,
 )
 from ftdoctor.job.py_join import MISSING
+from ftdoctor.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

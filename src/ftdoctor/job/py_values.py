@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.py_abstract import Abstract, Const, FileText, Map, Obj, Ref, Seq, Unk
@@ -16,6 +15,7 @@ from ftdoctor.job.py_ops import reason_of
 from ftdoctor.job.py_run import Run
 from ftdoctor.job.py_text import is_path, path_text, pieces, render, template
 from ftdoctor.job.value import Value, known, unknown
+from ftdoctor.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

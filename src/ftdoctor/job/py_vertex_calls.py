@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftdoctor.job import py_kfp
@@ -24,6 +23,7 @@ from ftdoctor.job.py_vertex import (
 )
 from ftdoctor.job.requirements import parse_requirement
 from ftdoctor.job.value import get, known
+from ftdoctor.records import replace
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job

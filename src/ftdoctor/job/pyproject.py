@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.requirements import normal, parse_requirement, with_uv_sources
 from ftdoctor.job.value import Value, known
 from ftdoctor.lazy import lazy
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Requirement
@@ -110,7 +110,7 @@ def _poetry(source: Source, table: dict[str, Any], project: Project) -> None:
             url = str(item.get("git") or item.get("url") or "")
         requirement = parse_requirement(f"{name}{poetry_specifier(wanted)}", "pyproject", place)
         if requirement is not None:
-            from dataclasses import replace
+            from ftdoctor.records import replace
 
             project.requirements.append(replace(requirement, extras=extras, url=url))
 

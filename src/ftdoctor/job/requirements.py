@@ -8,11 +8,11 @@ https://pip.pypa.io/en/stable/reference/requirements-file-format/
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.model import Requirement, Unread
 from ftdoctor.lazy import lazy
+from ftdoctor.records import replace
 
 if TYPE_CHECKING:
     from ftdoctor.job.readenv import ReadEnv

@@ -8,8 +8,9 @@ find must point into the file that the user has open. `Source` does that arithme
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from ftdoctor.records import dataclass, field
 
 
 @dataclass(frozen=True)

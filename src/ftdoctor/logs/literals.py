@@ -8,11 +8,11 @@ this shape since 3.11; `tests/logs/test_literals.py` checks the answer against `
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from re import _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
 
 from ftdoctor.logs.prefilter import SEPARATE
+from ftdoctor.records import dataclass
 
 #: Runs shorter than this are no use as a filter.
 SHORTEST = 4

@@ -6,8 +6,9 @@ same names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

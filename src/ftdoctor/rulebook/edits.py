@@ -8,9 +8,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ftdoctor.records import replace
 from ftdoctor.rulebook.model import Edit, FixTemplate, Hit, TextEdit
 from ftdoctor.rulebook.text import fill, placeholders
 

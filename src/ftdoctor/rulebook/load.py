@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.errors import RuleError
 from ftdoctor.paths import cache_dir, compiled_rulebook, rules_dir
+from ftdoctor.records import dataclass, field
 from ftdoctor.rulebook.parse import parse_rule
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ No slots here and in the job model: making a class twice costs more at start-up 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

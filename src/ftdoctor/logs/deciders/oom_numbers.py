@@ -9,7 +9,8 @@ free. Including non-PyTorch memory, this process has ... memory in use.`
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from ftdoctor.records import dataclass
 
 GIB = 2.0**30
 _UNITS = {"bytes": 1.0, "byte": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": GIB, "TiB": 2.0**40}

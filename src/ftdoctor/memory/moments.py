@@ -60,6 +60,14 @@ class Moments:
     def phases(self) -> list[tuple[str, dict[str, int]]]:
         """Return (name, bytes above what stays) of each moment."""
         out = [("forward and loss", self._loss_phase())]
+        s = self.s
+        if s.method == "full" and self.half and s.gradient_checkpointing and s.dtype == "float32":
+            # Autocast keeps the 16-bit copies of trained weights until the forward pass ends.
+            linear = sum(x.params for x in s.shape.linears if x.part == "text")
+            parts = self._loss_phase(forward=True)
+            copies = (linear + s.shape.head_params) * self.half
+            parts["weight_casts"] = sharding.states(copies, s)
+            out.append(("forward and loss", parts))
         out += self._layer_phases()
         out.append(("optimizer step", self._step_phase()))
         if self.s.method == "full":
@@ -199,12 +207,12 @@ class Moments:
         total = sum(saved_by(layer, self.item) * n for layer, n in kinds)
         return total, kinds
 
-    def _loss_phase(self) -> dict[str, int]:
+    def _loss_phase(self, *, forward: bool = False) -> dict[str, int]:
         waiting, kinds = self._waiting()
         meter = losses_form.run(self.s, self.family, self.half, self.item)
         return {
             "saved_activations": waiting + self._masks(kinds),
-            **meter.peak_parts,
+            **(meter.forward_parts if forward else meter.peak_parts),
         }
 
     def _masks(self, kinds: list[tuple[Layer, int]]) -> int:

@@ -21,7 +21,7 @@ Grads = "list[Buf | None]"
 class Meter:
     """Bytes alive now, the highest value so far, and what that was made of."""
 
-    __slots__ = ("by_tag", "live", "peak", "peak_parts", "tag")
+    __slots__ = ("by_tag", "forward_parts", "live", "peak", "peak_parts", "tag")
 
     def __init__(self) -> None:
         self.live = 0
@@ -29,6 +29,8 @@ class Meter:
         self.tag = "temporaries"
         self.by_tag: dict[str, int] = {}
         self.peak_parts: dict[str, int] = {}
+        #: What the highest value before the backward pass was made of.
+        self.forward_parts: dict[str, int] = {}
 
     def change(self, nbytes: int, tag: str) -> None:
         """Add (or take away) bytes of one group."""
@@ -123,6 +125,7 @@ class Tape:
 
     def backward(self, out: Var, grad: Buf) -> None:
         """Run everything recorded, last first, from the gradient of `out`."""
+        self.meter.forward_parts = dict(self.meter.peak_parts)
         if isinstance(out.node, Node):
             out.node.grad = grad
         del out, grad

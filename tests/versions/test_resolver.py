@@ -223,3 +223,32 @@ def test_a_freeze_of_a_whole_environment_is_taken_as_it_stands() -> None:
     assert plan.versions["trl"] == "0.25.1"
     loose = [Ask(f"package-{number}") for number in range(3000)]
     assert resolve(loose, {}, "3.12").versions["package-7"] is None
+
+
+def test_an_old_trl_beside_packages_with_many_releases_is_resolved() -> None:
+    """The clash lies between two packages chosen far apart: the search has to jump back."""
+    asks = [Ask("trl", "==0.12.2"), Ask("trackio"), Ask("kernels")]
+    plan = resolve(asks, {}, "3.12")
+    assert not plan.gave_up
+    assert plan.conflict is None
+    assert {"torch", "datasets", "transformers"} <= plan.versions.keys()
+    for name, version in plan.versions.items():
+        for need in needs(name, version, "3.12") if version else ():
+            there = plan.versions.get(need.name)
+            assert need.extra or not there or matches(there, need.specifier), (name, need)
+
+
+def test_a_search_that_gives_up_says_nothing_of_what_is_absent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from ftdoctor.job.read import read_text
+
+    monkeypatch.setattr("ftdoctor.job.resolver._STEPS", 2)
+    text = '# /// script\n# dependencies = ["trl", "kernels"]\n# ///\nimport torch\n'
+    job = read_text(text, "x.py", ".py").jobs[0]
+    from ftdoctor.job.versions import resolve_job
+
+    resolve_job(job, {"trl": "0.12.2"})
+    assert job.environment is not None
+    assert not job.environment.whole
+    assert job.environment.open_reason

@@ -52,6 +52,8 @@ class _Want(NamedTuple):
     specifier: str
     by: str
     pinned: bool
+    #: The package that asks; "" for the job itself.
+    of: str = ""
 
 
 class _Search:
@@ -71,6 +73,8 @@ class _Search:
         self.steps = 0
         self.cache: dict[tuple[str, tuple[str, ...]], list[str | None]] = {}
         self.noted: tuple[tuple[bool, int], Conflict] | None = None
+        #: The packages whose choice makes the last dead end what it is.
+        self.blame: set[str] = set()
 
     def options(self, name: str, wants: list[_Want]) -> list[str | None]:
         """Return the versions to try for a package, best first."""
@@ -152,6 +156,7 @@ class _Search:
         extras: dict[str, tuple[str, ...]],
         order: list[str],
     ) -> dict[str, str | None] | None:
+        """Return a full choice, or None with `self.blame` set (conflict-directed backjumping)."""
         open_names = [name for name in order if name not in chosen]
         if not open_names:
             return chosen
@@ -161,9 +166,11 @@ class _Search:
         for dead in open_names:
             if not self.options(dead, wants[dead]):
                 self.note(len(chosen), dead, wants[dead])
+                self.blame = self.culprits(dead, wants[dead], chosen)
                 return None
         # Like pip: what the user pinned first, then what the user named, then the rest.
         name = min(open_names, key=lambda n: (not self._pinned(wants[n]), n not in self.asks))
+        blame = _askers(wants[name])
         for version in self.options(name, wants[name]):
             ask = self.asks.get(name)
             new_wants = wants
@@ -178,7 +185,7 @@ class _Search:
                 new_order = list(order)
                 new_extras = dict(extras)
                 for need in needs_now:
-                    want = _Want(need.specifier, by, bool(exact_pin(need.specifier)))
+                    want = _Want(need.specifier, by, bool(exact_pin(need.specifier)), name)
                     new_wants.setdefault(need.name, []).append(want)
                     merged = dict.fromkeys((*new_extras.get(need.name, ()), *need.extras))
                     new_extras[need.name] = tuple(merged)
@@ -187,6 +194,7 @@ class _Search:
                     there = chosen.get(need.name)
                     if there is not None and not matches(there, need.specifier):
                         ok = False
+                        blame.add(need.name)
                         if not self.options(need.name, new_wants[need.name]):
                             self.note(len(chosen), need.name, new_wants[need.name])
                         break
@@ -195,7 +203,19 @@ class _Search:
             answer = self.solve({**chosen, name: version}, new_wants, new_extras, new_order)
             if answer is not None or self.steps > _STEPS:
                 return answer
+            if name not in self.blame:
+                return None  # another version of this package would meet the same dead end
+            blame |= self.blame
+        self.blame = blame - {name}
         return None
+
+    def culprits(self, name: str, wants: list[_Want], chosen: dict[str, str | None]) -> set[str]:
+        """Return askers that suffice for the dead end, the earliest chosen ones where possible."""
+        for other in reversed(list(chosen)):
+            rest = [want for want in wants if want.of != other]
+            if len(rest) < len(wants) and not self.options(name, rest):
+                wants = rest
+        return _askers(wants)
 
     @staticmethod
     def _pinned(wants: list[_Want]) -> bool:
@@ -208,6 +228,10 @@ class _Search:
         if self.noted is None or rank > self.noted[0]:
             ask = self.asks.get(name)
             self.noted = (rank, Conflict(name, stated, ask.place if ask else None))
+
+
+def _askers(wants: list[_Want]) -> set[str]:
+    return {want.of for want in wants if want.of}
 
 
 def resolve(

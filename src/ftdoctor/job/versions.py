@@ -169,8 +169,10 @@ def _install(
         if name not in by_name
     ]
     plan = resolve([*asks, *bound], installed, environment.python, environment.arch, offers)
-    if bound and plan.conflict is not None:
+    if bound and (plan.conflict is not None or plan.gave_up):
         plan = resolve(asks, installed, environment.python, environment.arch, offers)
+    if plan.gave_up:
+        environment.open_reason = "which versions fit together could not be worked out"
     if plan.conflict is not None:
         environment.conflicts.append(plan.conflict)
     _apply(state, plan, {ask.name: ask for ask in asks}, by_name, environment)

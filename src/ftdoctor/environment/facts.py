@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
-import json
 import os
 import platform
 import sys
@@ -140,64 +138,34 @@ def token_kind(token: str) -> str:
 
 
 def token() -> Token:
-    """Return where the token comes from that huggingface_hub would send.
+    """Return where the token comes from that huggingface_hub would send, and of what kind it is."""
+    from ftdoctor.facts.token import local_token
 
-    Order of huggingface_hub 2.4.0 utils/_auth.py:60: HF_TOKEN, HUGGING_FACE_HUB_TOKEN, token file.
-    """
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        raw = os.environ.get(name, "")
-        value = raw.replace("\r", "").replace("\n", "").strip()
-        if value:
-            problem = "" if value == raw else "it has white space around it, which is stripped"
-            if value[0] in "\"'":
-                problem = "it is in quotes, which are sent as part of it"
-            return Token(f"environment variable {name}", token_kind(value), len(value), problem)
-    home = os.environ.get("HF_HOME") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "huggingface"
-    )
-    path = Path(os.environ.get("HF_TOKEN_PATH") or os.path.join(home, "token"))
-    try:
-        value = path.read_text().strip()
-    except FileNotFoundError:
+    found = local_token()
+    if found is None:
         return Token(problem="none found: run `hf auth login`, or set HF_TOKEN")
-    except (OSError, UnicodeDecodeError) as error:
-        return Token(f"file {path}", problem=f"it cannot be read: {error}")
-    if not value:
-        return Token(f"file {path}", problem="the file is empty")
-    return Token(f"file {path}", token_kind(value), len(value))
+    problem = "it is in quotes, which are sent as part of it" if found.text[0] in "\"'" else ""
+    return Token(found.source, token_kind(found.text), len(found.text), problem)
 
 
 def google() -> dict[str, str]:
     """Return what gcloud's own files say: account, project, kind of default credentials."""
-    root = Path(os.environ.get("CLOUDSDK_CONFIG") or os.path.expanduser("~/.config/gcloud"))
-    found: dict[str, str] = {}
-    try:
-        active = (root / "active_config").read_text().strip()
-    except OSError:
-        active = "default"
-    parser = configparser.ConfigParser()
-    try:
-        parser.read(root / "configurations" / f"config_{active}")
-        for key in ("account", "project"):
-            if parser.has_option("core", key):
-                found[f"gcloud {key}"] = parser.get("core", key)
-    except (configparser.Error, UnicodeDecodeError):
-        found["gcloud configuration"] = "cannot be read"
-    named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS", "")
-    path = Path(named) if named else root / "application_default_credentials.json"
-    try:
-        data = json.loads(path.read_text())
-        kind = data.get("type", "unknown") if isinstance(data, dict) else "unknown"
-        found["default credentials"] = (
-            f"{kind} ({'GOOGLE_APPLICATION_CREDENTIALS' if named else 'gcloud login'})"
-        )
-        if isinstance(data, dict) and data.get("quota_project_id"):
-            found["quota project"] = str(data["quota_project_id"])
-    except FileNotFoundError:
-        found["default credentials"] = f"{path} does not exist" if named else "none"
-    except (OSError, ValueError):
-        found["default credentials"] = f"{path} cannot be read as JSON"
-    return found
+    from ftdoctor.facts.google_login import read_login
+
+    login = read_login()
+    problems = {
+        "absent": "none",
+        "unreadable": f"{login.path} cannot be read",
+        "not-json": f"{login.path} is not JSON",
+        "no-type": f"{login.path} has no valid type",
+    }
+    found = {
+        "gcloud account": login.gcloud_account,
+        "gcloud project": login.gcloud_project,
+        "default credentials": problems.get(login.problem, login.kind),
+        "quota project": login.quota_project,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 #: Variables that change what the libraries do; secrets are not among them.

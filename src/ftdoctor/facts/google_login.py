@@ -7,11 +7,11 @@ which takes over a second.
 
 from __future__ import annotations
 
-import configparser
 import json
 import os
 from pathlib import Path
 
+from ftdoctor.platforms import gcloud_defaults
 from ftdoctor.records import dataclass
 
 
@@ -38,29 +38,10 @@ _KINDS = frozenset(
 )
 
 
-def _gcloud(root: Path) -> tuple[str, str]:
-    """Return (account, project) of gcloud's active configuration."""
-    name = os.environ.get("CLOUDSDK_ACTIVE_CONFIG_NAME", "")
-    if not name:
-        try:
-            name = (root / "active_config").read_text().strip()
-        except OSError:
-            name = "default"
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read(root / "configurations" / f"config_{name}")
-    except (configparser.Error, UnicodeDecodeError):
-        return "", ""
-    core = parser["core"] if parser.has_section("core") else {}
-    account = os.environ.get("CLOUDSDK_CORE_ACCOUNT") or str(core.get("account") or "")
-    project = os.environ.get("CLOUDSDK_CORE_PROJECT") or str(core.get("project") or "")
-    return account, project
-
-
 def read_login() -> GoogleLogin:
     """Read the credential files. Never raises, never asks the network."""
     root = Path(os.environ.get("CLOUDSDK_CONFIG") or os.path.expanduser("~/.config/gcloud"))
-    account, project = _gcloud(root)
+    account, project = gcloud_defaults.account(), gcloud_defaults.setting("core", "project")
     named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS", "")
     path = Path(named) if named else root / "application_default_credentials.json"
     known = {"gcloud_account": account, "gcloud_project": project, "path": str(path)}

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 
-def _setting(section: str, key: str) -> str:
+def setting(section: str, key: str) -> str:
+    """Return a property of gcloud's active configuration, "" when it is not set."""
     root = Path(os.environ.get("CLOUDSDK_CONFIG") or os.path.expanduser("~/.config/gcloud"))
     name = os.environ.get("CLOUDSDK_ACTIVE_CONFIG_NAME", "")
     try:
@@ -17,7 +18,7 @@ def _setting(section: str, key: str) -> str:
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(root / "configurations" / f"config_{name}")
-        return parser.get(section, key, fallback="")
+        return parser.get(section, key, fallback="") or ""
     except (configparser.Error, UnicodeDecodeError):
         return ""
 
@@ -30,18 +31,18 @@ def project() -> str:
     """Return the project that commands here would use, "" when none is set."""
     return _environment(
         "GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT", "CLOUD_ML_PROJECT_ID"
-    ) or _setting("core", "project")
+    ) or setting("core", "project")
 
 
 def region() -> str:
     """Return the Vertex AI region that commands here would use, "" when none is set."""
     return (
         _environment("CLOUDSDK_AI_REGION", "GOOGLE_CLOUD_REGION", "GOOGLE_CLOUD_LOCATION")
-        or _setting("ai", "region")
-        or _setting("compute", "region")
+        or setting("ai", "region")
+        or setting("compute", "region")
     )
 
 
 def account() -> str:
     """Return the account of gcloud, for commands that grant a role; "" when unknown."""
-    return _environment("CLOUDSDK_CORE_ACCOUNT") or _setting("core", "account")
+    return _environment("CLOUDSDK_CORE_ACCOUNT") or setting("core", "account")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftdoctor.errors import MissingExtra, UsageError
+from ftdoctor.job.value import get
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job
@@ -18,13 +19,36 @@ if TYPE_CHECKING:
 @click.command("smoke")
 @click.argument("job", required=False, type=click.Path(exists=True))
 @click.option(
-    "--gpu", default="cpu", show_default=True, metavar="cpu|local", help="What to run on."
+    "--gpu",
+    default="cpu",
+    show_default=True,
+    metavar="cpu|local|NAME",
+    help="What to run on: cpu, the GPU of this machine, or a platform's (l4, a10g, a100-80gb).",
 )
-@click.option("--timeout", default=600.0, show_default=True, help="Seconds until the run is ended.")
+@click.option(
+    "--on",
+    "where",
+    type=click.Choice(["local", "hf-jobs", "vertex"]),
+    help="Where to run. cpu and local run here; a JOB for HF Jobs runs there.",
+)
+@click.option("--region", default="", help="Vertex AI region whose machines are meant.")
+@click.option("--namespace", default="", help="HF Jobs: user or organisation that pays.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    help="Seconds until the run is ended; 600 here, 1200 on a platform.",
+)
+@click.option("--yes", is_flag=True, help="Start a paid run without a question; needs --max-cost.")
+@click.option(
+    "--max-cost", type=click.FloatRange(min=0), metavar="USD", help="Refuse what may cost more."
+)
+@click.option("--resume", is_flag=True, help="Watch the paid run of this folder to its end.")
+@click.option("--cancel", is_flag=True, help="End the paid run of this folder, and verify it.")
+@click.option("--poll", type=click.FloatRange(min=0.05), default=10.0, hidden=True)
 @click.option(
     "--memory-limit", default=0.0, metavar="GIB", help="Limit of the run's memory; 0 is none."
 )
-@click.option("--dry-run", is_flag=True, help="Print the plan and run nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan or the request and run nothing.")
 @click.option(
     "--format", "fmt", type=click.Choice(["terminal", "json", "markdown"]), default="terminal"
 )
@@ -34,43 +58,136 @@ def command(job: str | None, **options: Any) -> int:
     With no JOB: real 4-bit QLoRA of a small random model, to prove the installed stack. With one:
     its method, quantisation, LoRA, arguments and rows. Exit code 0 works, 1 fails, 4 no verdict.
     """
+    if options["resume"] or options["cancel"]:
+        return _running(options)
+    read = _job(job)
+    if _where(options, read) == "local":
+        return _local(read, options)
+    return _remote(read, options)
+
+
+def _where(options: dict[str, Any], read: Job | None) -> str:
+    """Return local, hf-jobs or vertex."""
+    here = options["gpu"] in ("cpu", "local")
+    if options["where"]:
+        where: str = options["where"]
+        if where == "local" and not here:
+            raise UsageError(
+                f"--gpu {options['gpu']} is no name for what is in this machine.",
+                "On this machine give --gpu cpu or --gpu local.",
+            )
+        if where != "local" and options["gpu"] == "local":
+            raise UsageError("--gpu local is this machine.", "Name a GPU, such as --gpu l4.")
+        return where
+    if here:
+        return "local"
+    if read is not None and read.platform in ("hf-jobs", "vertex"):
+        return read.platform
+    raise UsageError(
+        f"--gpu {options['gpu']}: say where.", "Add --on hf-jobs, or give --gpu cpu or --gpu local."
+    )
+
+
+def _local(read: Job | None, options: dict[str, Any]) -> int:
     from ftdoctor.smoke.plan import default_plan, plan_for
 
-    device = _device(options["gpu"])
-    read = _job(job)
+    device = "cuda" if options["gpu"] == "local" else "cpu"
     plan = plan_for(read, device) if read is not None else default_plan(device)
     if options["dry_run"]:
         click.echo(json.dumps({k: v for k, v in plan.items() if k != "rows"}, indent=2))
         return 0
     _installed()
-    from ftdoctor.smoke import run_local, state
+    from ftdoctor.smoke import run_local
     from ftdoctor.smoke.verdict import judge
 
+    timeout = options["timeout"] or 600.0
     log, code, ended = run_local.run(
-        plan, timeout=options["timeout"], memory_gib=options["memory_limit"], told=_progress()
+        plan, timeout=timeout, memory_gib=options["memory_limit"], told=_progress()
     )
-    verdict = judge(log, exit_code=code, ended=ended)
+    return _show(judge(log, exit_code=code, ended=ended), plan, options, read, None)
+
+
+def _remote(read: Job | None, options: dict[str, Any]) -> int:
+    from ftdoctor.smoke import run_remote
+    from ftdoctor.smoke.plan import default_plan, plan_for
+
+    where = _where(options, read)
+    region = options["region"] or (get(read.region) if read and read.region else "") or ""
+    offer = run_remote.offer_for(options["gpu"], where, region if where == "vertex" else "")
+    if where == "vertex":
+        raise UsageError(
+            f"smoke starts no Vertex AI jobs yet; {options['gpu']} there is {offer.machine}.",
+            "Run it on HF Jobs (--on hf-jobs) or on a machine with a GPU (--gpu local).",
+        )
+    device = "cuda" if offer.memory_gb else "cpu"
+    plan = plan_for(read, device) if read is not None else default_plan(device)
+    given = _given(options)
+    if options["dry_run"]:
+        request = run_remote.make_request(plan, read, given, "")
+        most = run_remote.cents(run_remote.ceiling(offer.usd_per_hour or 0.0, given.timeout))
+        click.echo(json.dumps(request.shown(), indent=2))
+        click.echo(f"it would cost ${most} at most; nothing was started", err=True)
+        return 0
+    verdict, facts = run_remote.start(plan, read, given)
+    return _show(verdict, plan, options, read, facts)
+
+
+def _running(options: dict[str, Any]) -> int:
+    """--resume and --cancel: the run that the state file names."""
+    from ftdoctor.smoke import run_remote, running
+
+    if options["resume"] and options["cancel"]:
+        raise UsageError("--resume and --cancel exclude each other.", "Give one of them.")
+    if options["cancel"]:
+        run_remote.cancel(_given(options))
+        return 0
+    state = running.current()
+    verdict, facts = run_remote.resume(_given(options))
+    return _show(verdict, state.get("plan") or {}, options, None, facts, state.get("fingerprint"))
+
+
+def _given(options: dict[str, Any]) -> Any:
+    from ftdoctor.smoke.run_remote import TIMEOUT, Options
+
+    return Options(
+        gpu=options["gpu"],
+        timeout=options["timeout"] or TIMEOUT,
+        namespace=options["namespace"],
+        yes=options["yes"],
+        max_cost=options["max_cost"],
+        poll=options["poll"],
+    )
+
+
+def _show(
+    verdict: Verdict,
+    plan: dict[str, Any],
+    options: dict[str, Any],
+    read: Job | None,
+    facts: dict[str, Any] | None,
+    fingerprint: str | None = None,
+) -> int:
+    """Keep the result and print it."""
+    from ftdoctor.smoke import state
+
     document = verdict.document(plan)
-    path = state.keep(document, read)
+    if facts is not None:
+        document["run"] = facts
+    path = state.keep(document, read, fingerprint)
     if options["fmt"] == "json":
         click.echo(json.dumps(document, indent=2))
-    else:
-        from ftdoctor.redact import redact
+        return verdict.exit_code
+    from ftdoctor.redact import redact
 
-        rows = _rows(verdict, plan, markdown=options["fmt"] == "markdown")
-        click.echo(redact("\n".join(rows)))
-        click.echo(f"kept in {path}", err=True)
+    rows = _rows(verdict, plan, markdown=options["fmt"] == "markdown")
+    if facts is not None:
+        rows.append(
+            f"{facts['platform']} job {facts['job']} on {facts['machine']}: "
+            f"{facts['running_seconds']:g} s, about ${facts['usd']:.2f}"
+        )
+    click.echo(redact("\n".join(rows)))
+    click.echo(f"kept in {path}", err=True)
     return verdict.exit_code
-
-
-def _device(gpu: str) -> str:
-    if gpu == "cpu":
-        return "cpu"
-    if gpu == "local":
-        return "cuda"
-    raise UsageError(
-        f"--gpu {gpu}: smoke runs on this machine only, so far.", "Give --gpu cpu or --gpu local."
-    )
 
 
 def _installed() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.errors import UnreadableInput, UsageError
 from ftdoctor.platforms.base import JobId, RemoteJob
+from ftdoctor.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
 _ENDED = ("COMPLETED", "CANCELED", "ERROR", "DELETED")
 _BAD = ("CANCELED", "ERROR", "DELETED")
 _TOKENS = "https://huggingface.co/settings/tokens"
+#: What to do when a new job is refused, by HTTP status.
+_TO_DO = {
+    401: "Log in:  hf auth login",
+    402: "Jobs need pre-paid credits or a payment method: https://huggingface.co/settings/billing",
+    403: "The token needs the permission job.write on the namespace:\n"
+    f"    {_TOKENS}/new?tokenType=fineGrained&ownUserPermissions=job.write",
+    429: "Wait and try again.",
+}
+
+
+class Refused(UnreadableInput):
+    """The platform answered that it starts no job: none was made."""
 
 
 class HfJobs:
@@ -127,6 +140,49 @@ class HfJobs:
             return None
         latest = max(failed, key=lambda job: str(job.created_at))
         return JobId("hf-jobs", latest.id, self.namespace)
+
+    def submit(self, request: dict[str, Any]) -> JobId:
+        """Start one job with the keywords of `HfApi.run_job`; asked once, never again.
+
+        Raises:
+            Refused: the Hub said no (4xx), no job was made.
+            UnreadableInput: no answer, or an error of the server: a job may have been made.
+        """
+        from huggingface_hub.errors import HfHubHTTPError
+
+        owner = self.namespace
+        try:
+            with _errors(f"a new job of {owner}"):
+                try:
+                    made = self._api.run_job(**request, namespace=owner)
+                except HfHubHTTPError as error:
+                    status = error.response.status_code
+                    if not 400 <= status < 500 or status == 408:
+                        raise
+                    said = redact(error.server_message or str(error).splitlines()[0])
+                    raise Refused(
+                        f"The Hub did not start the job ({status}): {said}", _TO_DO.get(status, "")
+                    ) from None
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnreadableInput(
+                f"The Hub's answer to the new job cannot be read ({type(error).__name__}).",
+                "Look for it:  ftdoctor smoke --resume",
+            ) from None
+        return JobId("hf-jobs", made.id, owner)
+
+    def find(self, label: str, value: str) -> list[JobId]:
+        """Return the jobs of the namespace that carry a label."""
+        with _errors(f"the jobs of {self.namespace}"):
+            return [
+                JobId("hf-jobs", job.id, self.namespace)
+                for job in self._api.list_jobs(namespace=self.namespace)
+                if (job.labels or {}).get(label) == value
+            ]
+
+    def price(self, flavor: str) -> float | None:
+        """Dollars an hour of a flavor as the Hub lists it now; None when it cannot be told."""
+        price = self._price(flavor)
+        return None if price is None else price * 60
 
     def cancel(self, job: JobId) -> None:
         """Ask the Hub to cancel a job."""

@@ -30,12 +30,12 @@ def fingerprint(job: Job | None) -> str:
     return digest.hexdigest()[:24]
 
 
-def keep(document: dict[str, Any], job: Job | None) -> Path:
-    """Write the result of a run and return its path."""
+def keep(document: dict[str, Any], job: Job | None, mark: str | None = None) -> Path:
+    """Write the result of a run and return its path. `mark` is the job's fingerprint if known."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     stamp = time.time()
     path = FOLDER / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(stamp))}-{os.getpid()}.json"
-    kept = {**document, "job": fingerprint(job), "ended": stamp}
+    kept = {**document, "job": mark or fingerprint(job), "ended": stamp}
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(kept, indent=2), "utf-8")
     partial.replace(path)

@@ -1,0 +1,154 @@
+"""Names of GPUs -> what a platform has of them: HF Jobs flavors, Vertex AI machines.
+
+A name is the user's (`l4`, `a100-80gb`, `4xl4`), the platform's own (`l4x4`, `g2-standard-8`), or
+`cpu`. The tables are `flavors` (sizes and prices), `machines` and `regions`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ftdoctor.errors import UsageError
+from ftdoctor.tables import table
+
+#: Less host memory than this does not hold torch, CUDA and a small model.
+LEAST_RAM_GB = 14.0
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One machine of a platform. `memory_gb` is of one GPU; a price of None is not known."""
+
+    platform: str
+    machine: str
+    gpu: str
+    count: int
+    memory_gb: float
+    usd_per_hour: float | None
+    vcpu: float = 0.0
+    ram_gb: float = 0.0
+    accelerator: str = ""
+
+    @property
+    def label(self) -> str:
+        """The GPU as the user would write it."""
+        return f"{self.count}x{self.gpu}" if self.count > 1 else self.gpu
+
+    def names(self) -> set[str]:
+        """Return the exact names that mean this GPU, in plain form."""
+        base = _plain(self.gpu)
+        return {base, f"{base.removesuffix(f'{self.memory_gb:g}')}{self.memory_gb:g}"}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower()).removesuffix("gb")
+
+
+def offers(platform: str, region: str = "") -> list[Offer]:
+    """Return what a platform has, cheapest (on Vertex AI: smallest) first."""
+    found = _flavors() if platform == "hf-jobs" else _machines(region)
+    return sorted(found, key=lambda o: (o.usd_per_hour or 0.0, o.vcpu, o.ram_gb, o.count))
+
+
+def _flavors() -> list[Offer]:
+    found = []
+    for name, row in table("flavors")["flavors"].items():
+        count = int(row["count"] or 0)
+        gpu = str(row["gpu"] or "cpu").lower()
+        found.append(
+            Offer(
+                "hf-jobs",
+                name,
+                {"rtxpro6000": "rtx-pro-6000"}.get(gpu, gpu),
+                max(count, 1),
+                row["gpu_total_gb"] / count if count else 0.0,
+                row["usd_per_hour"],
+                row["vcpu"] or 0.0,
+                row["ram_gb"] or 0.0,
+            )
+        )
+    return found
+
+
+def _machines(region: str) -> list[Offer]:
+    here: set[str] | None = None
+    if region:
+        row = table("regions")["regions"].get(region)
+        here = {_plain(name) for name in row["training"]} if row else None
+    found = []
+    for row in table("machines")["machines"]:
+        accelerator = str(row["accelerator_type"])
+        gpu = accelerator.removeprefix("NVIDIA_").removeprefix("TESLA_")
+        memory = float(row["gpu_mem_gb"])
+        names = {_plain(gpu), _plain(gpu).removesuffix(f"{memory:g}")}
+        # "A100" in a region's list is the card of 40 GB: the one of 80 GB is listed by its size.
+        names -= {"a100"} if memory == 80 else set()
+        if (here is not None and not names & here) or row["ram_gb"] < LEAST_RAM_GB:
+            continue
+        for count in row["counts"]:
+            found.append(
+                Offer(
+                    "vertex",
+                    row["machine_type"],
+                    gpu.lower().replace("_", "-"),
+                    int(count),
+                    memory,
+                    None,
+                    row["vcpu"],
+                    row["ram_gb"],
+                    accelerator,
+                )
+            )
+    return found
+
+
+def choose(name: str, platform: str, region: str = "") -> Offer:
+    """Return the cheapest machine for a GPU.
+
+    Raises:
+        UsageError: the platform (in that region) has no such GPU; the message lists what it has.
+    """
+    known = offers(platform, region)
+    own = [o for o in known if o.machine == name.lower()]
+    if own:
+        return own[0]
+    times = re.fullmatch(r"(\d+)x(.+)", name.lower().strip())
+    count, wanted = (int(times[1]), _plain(times[2])) if times else (1, _plain(name))
+    wanted = wanted.removeprefix("nvidia").removeprefix("tesla")
+    same = [o for o in known if wanted in o.names() and wanted]
+    # "a100" where only the card of 80 GB exists, "h100" for H100_80GB.
+    same = same or [
+        o for o in known if _plain(o.gpu).removesuffix(f"{o.memory_gb:g}") == wanted and wanted
+    ]
+    for offer in same:
+        if offer.count == count:
+            return offer
+    where = f"{platform}{f' in {region}' if region else ''}"
+    raise UsageError(f"{where} has no GPU {name!r}.", f"It has:\n{listing(same or known)}")
+
+
+def listing(known: list[Offer]) -> str:
+    """Return one line for each GPU and count: name, memory, machine, price."""
+    seen: dict[str, Offer] = {}
+    for offer in known:
+        seen.setdefault(offer.label, offer)
+    return "\n".join(
+        f"    {label:<18} {memory(offer):<12} {offer.machine:<18} {price(offer)}"
+        for label, offer in seen.items()
+    )
+
+
+def memory(offer: Offer) -> str:
+    """Return the GPU memory in words."""
+    if not offer.memory_gb:
+        return "no GPU"
+    each = f"{offer.memory_gb:g} GB"
+    return f"{offer.count} x {each}" if offer.count > 1 else each
+
+
+def price(offer: Offer) -> str:
+    """Return the price in words."""
+    if offer.usd_per_hour is None:
+        return "price not known here"
+    return f"${offer.usd_per_hour:.2f} an hour"

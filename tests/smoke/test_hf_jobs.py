@@ -1,0 +1,268 @@
+"""Runs on HF Jobs with the real huggingface_hub, as processes of their own, against loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.emulators.hub_jobs import TOKEN, HubJobs, HubJobsServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+AGREED = ("--yes", "--max-cost", "0.50")
+FAULT = [
+    'FTDOCTOR {"stage": "imports", "ok": true, "seconds": 1.0}',
+    "Traceback (most recent call last):",
+    '  File "ftdoctor_smoke.py", line 250, in train',
+    "    args=config_class(**arguments),",
+    "TypeError: SFTConfig.__init__() got an unexpected keyword argument 'max_seq_length'",
+    'FTDOCTOR {"stage": "train", "ok": false, "error": "TypeError: unexpected keyword"}',
+]
+
+
+class Bench:
+    """A folder, a Hub, and the command."""
+
+    def __init__(self, folder: Path, server: HubJobsServer) -> None:
+        self.folder, self.server, self.hub = folder, server, server.state
+        self.state = folder / ".ftdoctor" / "smoke-running.json"
+
+    def start(self, *words: str, gpu: str = "l4", **env: str) -> subprocess.Popen[str]:
+        """Start `ftdoctor smoke`."""
+        where = ("--gpu", gpu, "--on", "hf-jobs") if gpu else ()
+        return subprocess.Popen(
+            [sys.executable, "-m", "ftdoctor", "smoke", *where, "--poll", "0.05", *words],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                "HF_ENDPOINT": self.server.url,
+                "HF_TOKEN": TOKEN,
+                "HF_HOME": str(self.folder / "hf"),
+                **env,
+            },
+        )
+
+    def run(self, *words: str, **options: str) -> tuple[int, str, str]:
+        """Run it to its end: exit code, stdout, stderr."""
+        process = self.start(*words, **options)
+        out, err = process.communicate(timeout=120)
+        assert "Traceback" not in err, err
+        assert TOKEN not in out + err
+        return process.returncode, out, err
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """Return a bench with a Hub that runs every job well."""
+    with HubJobsServer(HubJobs()) as server:
+        yield Bench(tmp_path, server)
+
+
+def wait_for(what: Any, seconds: float = 30.0) -> None:
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_it_works_and_sends_what_the_dry_run_shows(bench: Bench) -> None:
+    code, shown, _ = bench.run("--dry-run")
+    assert code == 0
+    assert bench.hub.submitted == []
+    code, out, err = bench.run(*AGREED)
+    assert code == 0, err
+    assert "smoke: WORKS" in out
+    assert not bench.state.exists()
+    (sent,) = bench.hub.submitted
+    dry = json.loads(shown)
+    assert sent["command"] == dry["command"]
+    assert sent["environment"] == dry["env"]
+    assert sent["dockerImage"] == dry["image"]
+    assert sent["flavor"] == dry["flavor"] == "l4x1"
+    assert sent["timeoutSeconds"] == dry["timeout"] == 1200
+    assert sent["attempts"] == 1
+    assert sent["secrets"] == {"HF_TOKEN": TOKEN}
+    assert dry["secrets"] == {"HF_TOKEN": "(hidden)"}
+    assert "$0.27 at most" in err
+    (kept,) = (bench.folder / ".ftdoctor" / "smoke").glob("*.json")
+    document = json.loads(kept.read_text())
+    assert document["verdict"] == "WORKS"
+    assert document["run"]["machine"] == "l4x1"
+
+
+def test_a_fault_fails_with_its_rule(bench: Bench) -> None:
+    bench.hub.log, bench.hub.stages = FAULT, ["RUNNING", "ERROR"]
+    code, out, _ = bench.run(*AGREED)
+    assert code == 1
+    assert "sftconfig-max-seq-length-renamed" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "nobody to ask"),
+        (("--yes",), "--yes needs --max-cost"),
+        (("--yes", "--max-cost", "0.05"), "more than --max-cost 0.05"),
+    ],
+)
+def test_without_agreement_nothing_is_submitted(bench: Bench, words: tuple, told: str) -> None:
+    code, _, err = bench.run(*words)
+    assert code == 2
+    assert told in err
+    assert bench.hub.submitted == []
+    assert not bench.state.exists()
+
+
+def test_vertex_is_declined_clearly(bench: Bench) -> None:
+    code, _, err = bench.run("--gpu", "l4", "--on", "vertex", gpu="")
+    assert code == 2
+    assert "g2-standard-4" in err
+
+
+def test_a_refused_job_leaves_nothing(bench: Bench) -> None:
+    bench.hub.refuse = 402
+    code, _, err = bench.run(*AGREED)
+    assert code == 4
+    assert "credit balance" in err
+    assert not bench.state.exists()
+
+
+def test_a_job_that_never_starts_is_no_verdict(bench: Bench) -> None:
+    bench.hub.log, bench.hub.stages, bench.hub.message = [], ["SCHEDULING", "ERROR"], "No capacity"
+    code, out, _ = bench.run(*AGREED)
+    assert code == 4
+    assert "No capacity" in out
+    assert len(bench.hub.submitted) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_cancels_the_job(bench: Bench, number: signal.Signals) -> None:
+    bench.hub.stages, bench.hub.log = ["SCHEDULING", "RUNNING"], bench.hub.log[:1]
+    process = bench.start(*AGREED)
+    wait_for(lambda: any(looks > 2 for looks in bench.hub.looks.values()))
+    process.send_signal(number)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 4, err
+    assert "it is cancelled" in err
+    assert "NO VERDICT" in out
+    assert bench.hub.alive() == []
+    assert not bench.state.exists()
+
+
+def test_a_lost_answer_is_found_and_ended(bench: Bench) -> None:
+    bench.hub.lose_answer, bench.hub.stages = True, ["RUNNING"]
+    code, _, err = bench.run(*AGREED)
+    assert code == 4
+    assert "found and is cancelled" in err
+    assert len(bench.hub.submitted) == 1
+    assert bench.hub.alive() == []
+    assert not bench.state.exists()
+
+
+def test_a_killed_terminal_can_resume_or_cancel(bench: Bench) -> None:
+    bench.hub.stages = ["RUNNING"]
+    process = bench.start(*AGREED)
+    wait_for(lambda: any(looks > 1 for looks in bench.hub.looks.values()))
+    process.kill()
+    process.communicate()
+    assert bench.state.exists()
+    code, _, err = bench.run(*AGREED)
+    assert code == 2
+    assert "--resume" in err
+    assert len(bench.hub.submitted) == 1
+    bench.hub.stages = ["COMPLETED"]
+    code, out, err = bench.run("--resume", gpu="")
+    assert code == 0, err
+    assert "smoke: WORKS" in out
+    assert not bench.state.exists()
+    assert bench.run("--cancel", gpu="")[0] == 2
+
+
+def test_a_cut_network_keeps_the_run_for_cancel(bench: Bench) -> None:
+    bench.hub.stages, bench.hub.log = ["RUNNING"], bench.hub.log[:1]
+    process = bench.start(*AGREED)
+    wait_for(lambda: any(looks > 2 for looks in bench.hub.looks.values()))
+    bench.hub.cut = True
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 4, err
+    assert "may still be running" in out
+    assert bench.state.exists()
+    assert bench.run("--cancel", gpu="")[0] == 4
+    assert bench.state.exists()
+    bench.hub.cut = False
+    code, _, err = bench.run("--cancel", gpu="")
+    assert code == 0
+    assert "cancelled" in err
+    assert bench.hub.alive() == []
+    assert not bench.state.exists()
+
+
+def test_a_short_cut_is_survived(bench: Bench) -> None:
+    bench.hub.stages = ["RUNNING"]
+    process = bench.start(*AGREED)
+    wait_for(lambda: any(looks > 2 for looks in bench.hub.looks.values()))
+    bench.hub.cut = True
+    time.sleep(0.5)
+    bench.hub.stages, bench.hub.cut = ["COMPLETED"], False
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "WORKS" in out
+
+
+def test_a_job_that_stays_in_the_queue_is_given_up(bench: Bench) -> None:
+    bench.hub.stages, bench.hub.log = ["SCHEDULING"], []
+    code, out, _ = bench.run(*AGREED)
+    assert code == 4
+    assert "not started within" in out
+    assert bench.hub.alive() == []
+    assert not bench.state.exists()
+
+
+def test_a_cancel_that_is_not_done_is_told(bench: Bench) -> None:
+    bench.hub.stages, bench.hub.log, bench.hub.deaf = ["RUNNING"], [], True
+    process = bench.start(*AGREED)
+    wait_for(lambda: any(looks > 2 for looks in bench.hub.looks.values()))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 4, err
+    assert "ftdoctor smoke --cancel" in out
+    assert bench.state.exists()
+
+
+def test_random_interruptions_leave_nothing_running(bench: Bench) -> None:
+    chance = random.Random(7)
+    for _ in range(6):
+        bench.hub.stages = ["SCHEDULING", "RUNNING"]
+        before = len(bench.hub.submitted)
+        process = bench.start(*AGREED)
+        time.sleep(chance.uniform(0.1, 2.5))
+        process.send_signal(chance.choice([signal.SIGINT, signal.SIGTERM]))
+        process.communicate(timeout=60)
+        assert len(bench.hub.submitted) - before <= 1
+        assert bench.hub.alive() == []
+        assert not bench.state.exists()
+    assert bench.hub.submitted
+
+
+@pytest.mark.slow
+def test_the_inline_payload_really_runs(bench: Bench) -> None:
+    bench.hub.execute = True
+    code, out, err = bench.run(*AGREED, gpu="cpu")
+    assert code == 0, out + err
+    assert "smoke: WORKS" in out
+    assert "train" in out

@@ -359,3 +359,19 @@ def test_a_string_model_was_fine_before() -> None:
     assert not lint(source, "x.py", {"trl": "0.26.2", "transformers": "4.57.6"})
     (finding,) = lint(source, "x.py", {"trl": "0.27.0", "transformers": "4.57.6"})
     assert "28 GB instead of 14 GB" in finding.message
+
+
+def test_a_peft_model_that_is_made_after_the_training_is_another_matter() -> None:
+    source = """\
+from peft import LoraConfig, PeftModel
+from transformers import AutoModelForCausalLM
+from trl import SFTTrainer
+
+model = AutoModelForCausalLM.from_pretrained("m/x")
+trainer = SFTTrainer(model=model, peft_config=LoraConfig())
+trainer.train()
+model = PeftModel.from_pretrained(model, "out")
+"""
+    assert not [f for f in lint(source, "t.py", NEW) if f.kind == "combination"]
+    before = source.replace('("m/x")\n', '("m/x")\nmodel = PeftModel.from_pretrained(model, "o")\n')
+    assert [f for f in lint(before, "t.py", NEW) if f.kind == "combination"]

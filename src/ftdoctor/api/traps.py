@@ -174,9 +174,10 @@ def _adapter_twice(script: Script, call: ast.Call, path: str) -> None:
         return
     if not isinstance(model, ast.Name):
         return
-    bindings, _ = script.tree.lookup(model.id, script.tree.scopes[model])
-    values = [binding.value for binding in bindings]
-    if not values or script.tree.scopes[model] is not script.tree.scopes[bindings[-1].node]:
+    found, _ = script.tree.lookup(model.id, script.tree.scopes[model])
+    # What the name is given after the call (an adapter loaded to try it out) is another matter.
+    bindings = [b for b in found if getattr(b.node, "lineno", 0) < call.lineno]
+    if not bindings or script.tree.scopes[model] is not script.tree.scopes[bindings[-1].node]:
         return
     last = max(bindings, key=lambda binding: getattr(binding.node, "lineno", 0))
     if script.tree.parents.get(last.node) is not script.tree.parents.get(

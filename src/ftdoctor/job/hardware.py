@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 #: Vertex accelerators that the GPU table does not hold.
 _CAPABILITY = {"NVIDIA_TESLA_P4": "6.1"}
 #: `gpuType` in the metadata of a Colab notebook -> key of table `gpus`.
-_COLAB = {"T4": "T4", "L4": "L4", "V100": "V100-16", "A100": "A100-40"}
+#: "A100" is left out: Colab hands out cards of 40 and of 80 GB under that name.
+_COLAB = {"T4": "T4", "L4": "L4", "V100": "V100-16"}
 
 
 @dataclass(frozen=True, slots=True)

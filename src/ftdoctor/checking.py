@@ -67,7 +67,7 @@ def inspect_jobs(
     """Run the rules on jobs that were read; `named` are the inputs that the user gave by name."""
     from ftdoctor.inspection import inspect
     from ftdoctor.job.tracked import tracked_files
-    from ftdoctor.rulebook.load import load
+    from ftdoctor.rulebook.packed import checks
 
     gather = None
     if not config.offline:
@@ -78,7 +78,7 @@ def inspect_jobs(
         )
     inspection = inspect(
         reading.jobs,
-        load(config.rules),
+        checks(config.rules),
         config,
         with_=pins([*config.with_, *options.get("with_", ())]),
         gather=gather,

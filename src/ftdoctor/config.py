@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 from ftdoctor.errors import UsageError
 from ftdoctor.records import dataclass, field
 from ftdoctor.rulebook.model import SEVERITIES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEYS = ("select", "ignore", "fail-on", "rules", "with", "offline", "require-smoke")
 
@@ -77,22 +80,31 @@ def find(start: Path | None = None) -> Config:
     Raises:
         UsageError: the file is broken.
     """
-    folder = (start or Path.cwd()).resolve()
-    for parent in (folder, *folder.parents):
+    folder = os.path.realpath(start or os.getcwd())
+    while True:
         for name in ("ftdoctor.toml", "pyproject.toml"):
-            path = parent / name
-            if not path.is_file():
+            path = os.path.join(folder, name)
+            if not os.path.isfile(path):
                 continue
-            text = path.read_bytes()
+            with open(path, "rb") as file:
+                text = file.read()
             if name == "pyproject.toml" and b"tool.ftdoctor" not in text:
                 continue
-            data = _load(path, text)
-            if name == "pyproject.toml":
-                data = data.get("tool", {}).get("ftdoctor", {})
-            return parse(data, path)
-        if (parent / ".git").exists():
-            break
-    return Config()
+            return _parsed(path, text)
+        above = os.path.dirname(folder)
+        if above == folder or os.path.exists(os.path.join(folder, ".git")):
+            return Config()
+        folder = above
+
+
+def _parsed(name: str, text: bytes) -> Config:
+    from pathlib import Path
+
+    path = Path(name)
+    data = _load(path, text)
+    if path.name == "pyproject.toml":
+        data = data.get("tool", {}).get("ftdoctor", {})
+    return parse(data, path)
 
 
 def _load(path: Path, text: bytes) -> dict[str, Any]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ftdoctor.job.model import Job, Unread
     from ftdoctor.rulebook.load import Rulebook
     from ftdoctor.rulebook.model import Rule
+    from ftdoctor.rulebook.packed import PackedBook
 
 #: Rules of this area look at the check itself and run when all others have.
 SELF_AREA = "FT-SELF-"
@@ -93,7 +94,7 @@ def _order(finding: Finding) -> tuple[int, str, int, int, str]:
 
 def inspect(
     jobs: list[Job],
-    book: Rulebook,
+    book: Rulebook | PackedBook,
     config: Config,
     *,
     with_: Mapping[str, str] | None = None,

@@ -25,8 +25,13 @@ def checkout() -> str:
 
 def tables_dir() -> Path:
     """Return the folder of dated tables (`rules/tables` in a checkout)."""
+    return _path(tables_folder())
+
+
+def tables_folder() -> str:
+    """Return the same as `tables_dir`, as a text."""
     packed = os.path.join(PACKAGE, "_tables")
-    return _path(packed if os.path.isdir(packed) else os.path.join(checkout(), "rules", "tables"))
+    return packed if os.path.isdir(packed) else os.path.join(checkout(), "rules", "tables")
 
 
 def compiled_rulebook() -> Path:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import cache
 from typing import Any
 
-from ftdoctor.paths import tables_dir
+from ftdoctor.paths import tables_folder
 
 
 @cache
@@ -16,4 +17,5 @@ def table(name: str) -> Any:
     Raises:
         FileNotFoundError: there is no such table.
     """
-    return json.loads((tables_dir() / f"{name}.json").read_bytes())
+    with open(os.path.join(tables_folder(), f"{name}.json"), "rb") as file:
+        return json.loads(file.read())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -92,6 +91,8 @@ def _expand(given: list[str], reading: Reading) -> list[str]:
 
 def _tracked(folder: str) -> list[str] | None:
     """Return the files git tracks below a folder, or None outside a checkout."""
+    import subprocess
+
     try:
         done = subprocess.run(
             ["git", "-C", folder, "ls-files", "-z"], capture_output=True, timeout=10, check=False

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.closure import close
@@ -20,6 +19,7 @@ from ftdoctor.job.releases import canonical, parse_need, tables_date
 from ftdoctor.job.resolver import Ask, Plan, resolve
 from ftdoctor.job.surroundings import environment_of
 from ftdoctor.job.torch_index import torch_indexes, torch_offer
+from ftdoctor.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -44,6 +45,8 @@ class HubJobs:
     refuse: int = 0
     #: The job is made, and the connection is cut before the answer.
     lose_answer: bool = False
+    #: Seconds between the making of a job and the answer.
+    slow: float = 0.0
     #: Every connection is cut.
     cut: bool = False
     #: Cancelling is answered and not done.
@@ -191,6 +194,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(state.refuse, {"error": "Pre-paid credit balance is insufficient"})
         else:
             job = state.make(match[1], json.loads(body))
+            time.sleep(state.slow)
             if state.lose_answer:
                 self._drop()
                 return

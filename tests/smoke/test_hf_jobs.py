@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -149,6 +150,36 @@ def test_a_job_that_never_starts_is_no_verdict(bench: Bench) -> None:
     assert len(bench.hub.submitted) == 1
 
 
+def test_a_signal_before_the_answer_cancels_too(bench: Bench) -> None:
+    bench.hub.stages, bench.hub.slow, bench.hub.log = ["RUNNING"], 1.0, []
+    process = bench.start(*AGREED)
+    wait_for(lambda: bench.hub.submitted)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 4, err
+    assert len(bench.hub.submitted) == 1
+    assert bench.hub.alive() == []
+    assert not bench.state.exists()
+
+
+def test_rows_of_the_user_go_as_a_secret(bench: Bench) -> None:
+    (bench.folder / "rows.jsonl").write_text('{"text": "words of mine"}\n' * 4)
+    (bench.folder / "train.py").write_text(
+        "from datasets import load_dataset\n"
+        "from trl import SFTConfig, SFTTrainer\n"
+        "rows = load_dataset('json', data_files='rows.jsonl', split='train')\n"
+        "SFTTrainer('Qwen/Qwen3-0.6B', train_dataset=rows, args=SFTConfig('out')).train()\n"
+    )
+    code, out, err = bench.run("train.py", *AGREED)
+    assert code == 0, out + err
+    (sent,) = bench.hub.submitted
+    assert "FTDOCTOR_SMOKE" not in sent["environment"]
+    plan = json.loads(base64.b64decode(sent["secrets"]["FTDOCTOR_SMOKE"]))
+    assert plan["rows"][0] == {"text": "words of mine"}
+    assert plan["stages"][2:4] == ["token", "download"]
+    assert "words of mine" not in json.dumps(sent["environment"])
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_cancels_the_job(bench: Bench, number: signal.Signals) -> None:
     bench.hub.stages, bench.hub.log = ["SCHEDULING", "RUNNING"], bench.hub.log[:1]
@@ -244,13 +275,14 @@ def test_a_cancel_that_is_not_done_is_told(bench: Bench) -> None:
     assert bench.state.exists()
 
 
-def test_random_interruptions_leave_nothing_running(bench: Bench) -> None:
+@pytest.mark.parametrize("times", [6, pytest.param(200, marks=pytest.mark.slow)])
+def test_random_interruptions_leave_nothing_running(bench: Bench, times: int) -> None:
     chance = random.Random(7)
-    for _ in range(6):
-        bench.hub.stages = ["SCHEDULING", "RUNNING"]
+    bench.hub.stages, bench.hub.slow = ["SCHEDULING", "RUNNING"], 0.2
+    for _ in range(times):
         before = len(bench.hub.submitted)
         process = bench.start(*AGREED)
-        time.sleep(chance.uniform(0.1, 2.5))
+        time.sleep(chance.uniform(0.2, 1.6))
         process.send_signal(chance.choice([signal.SIGINT, signal.SIGTERM]))
         process.communicate(timeout=60)
         assert len(bench.hub.submitted) - before <= 1

@@ -133,6 +133,10 @@ def explain_log(
             if generic is not None:
                 verdict.cause, known_by_tables = generic
                 verdict.confidence = "high"
+    if run.life.steps:
+        from ftdoctor.logs.series import trend
+
+        facts["loss"] = trend(run.life.steps)
     result = Explanation(raw.name, found, _shown_facts(facts), attempts)
     result.earlier = earlier
     if verdict.cause is not None:

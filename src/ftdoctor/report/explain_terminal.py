@@ -61,6 +61,13 @@ def _facts(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     ):
         if facts.get(key):
             yield label, str(facts[key])
+    loss = facts.get("loss")
+    if loss:
+        word = "" if loss["trend"] == "too few" else f", {loss['trend']}"
+        yield (
+            "loss",
+            f"{loss['first']:g} to {loss['last']:g} in {loss['logged']} logged steps{word}",
+        )
     if facts.get("steps"):
         yield "last step", f"{facts.get('step')} of {facts['steps']}"
 

@@ -1,7 +1,7 @@
 """The logged losses as a series: where it began, where it stands, and whether it moves.
 
-A fact for the reader, never a cause: a loss that does not fall may be a run that had nothing left to
-learn, so nothing is concluded from it (NaN and dead gradients are, in `deciders.loss`).
+A fact for the reader, never a cause: a loss that does not fall may be a run that had nothing left
+to learn, so nothing is concluded from it (NaN and dead gradients are, in `deciders.loss`).
 """
 
 from __future__ import annotations

@@ -9,14 +9,14 @@ from tests.job.shell_helpers import job, jobs, shown, words, written_at
 
 from ftdoctor.job.read import read
 
-SEED_LIKE = Path(__file__).resolve().parents[2] / "fixtures" / "jobs" / "seed-like"
+DOCUMENTS = Path(__file__).resolve().parents[2] / "fixtures" / "jobs" / "documents"
 
 
 def test_yaml_and_command_of_a_course_are_one_job() -> None:
-    found = read([SEED_LIKE / "course-vertex-yaml.md"]).jobs
+    found = read([DOCUMENTS / "course-vertex-yaml.md"]).jobs
     assert [j.form for j in found] == ["vertex-yaml"]
     lesson = found[0]
-    text = (SEED_LIKE / "course-vertex-yaml.md").read_text()
+    text = (DOCUMENTS / "course-vertex-yaml.md").read_text()
     assert shown(lesson.region) == "europe-west4"
     assert shown(lesson.pools[0].machine_type) == "g2-standard-4"
     assert written_at(text, lesson.pools[0].env["HF_TOKEN"].place) == "<YOUR_HF_TOKEN>"
@@ -27,14 +27,14 @@ def test_yaml_and_command_of_a_course_are_one_job() -> None:
 
 
 def test_indented_python_of_an_answer() -> None:
-    found = read([SEED_LIKE / "answer-vertex-python.txt"]).jobs
+    found = read([DOCUMENTS / "answer-vertex-python.txt"]).jobs
     assert [shown(j.display_name) for j in found] == ["mistral-sft", "medical-sft"]
     assert shown(found[1].trainings[0].model) == "google/txgemma-2b-predict"
     assert shown(found[1].pools[0].env["HF_TOKEN"]) == "hf_xxx"
 
 
 def test_a_call_gets_the_script_that_the_notes_show() -> None:
-    found = read([SEED_LIKE / "notes-hf-jobs.md"]).jobs
+    found = read([DOCUMENTS / "notes-hf-jobs.md"]).jobs
     assert [j.form for j in found] == ["hf-jobs-call"]
     assert shown(found[0].flavor) == "a10g-large"
     assert shown(found[0].trainings[0].model) == "google/gemma-3-12b-it"
@@ -42,7 +42,7 @@ def test_a_call_gets_the_script_that_the_notes_show() -> None:
 
 
 def test_a_list_of_packages() -> None:
-    found = read([SEED_LIKE / "question-workbench.md"]).jobs
+    found = read([DOCUMENTS / "question-workbench.md"]).jobs
     assert [(r.name, r.specifier) for r in found[0].requirements] == [
         ("transformers", "==4.29.2"),
         ("torch", "==2.0.1+cu118"),

@@ -94,7 +94,7 @@ def _looks_secret(value: str) -> bool:
 
 #: Secrets of this run whose shape alone does not give them away (a value of WANDB_API_KEY).
 _KNOWN: set[str] = set()
-_SECRET_NAME = re.compile(rf"(?i){_NAME}\Z")
+_SECRET_NAME = lazy(rf"(?i){_NAME}\Z")
 
 
 def remember(text: str) -> None:

@@ -84,9 +84,10 @@ def gated_without_token(context: Context, **_: object) -> Iterator[Hit | Unsure]
     if not launched(job) or not remote(job) or _served_otherwise(job):
         return
     lacking = _lacking(job)
-    if not lacking or own_token(job) or _other_name(job):
+    wanted = list(_wanted(job))
+    if not wanted or not lacking or own_token(job) or _other_name(job):
         return
-    for repo, entry, place in _wanted(job):
+    for repo, entry, place in wanted:
         if getattr(context.facts.get(f"hub.model:{repo}"), "kind", "") == "open":
             continue  # asked just now: the gate of the table is gone
         why = env_open(job)

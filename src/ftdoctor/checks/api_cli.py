@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftdoctor.api.cli import CliFinding, check_command, check_flags
 from ftdoctor.api.table import PACKAGES
 from ftdoctor.job.launch import launch_of
 from ftdoctor.job.value import get
@@ -14,6 +13,7 @@ from ftdoctor.rulebook.model import Edit, Hit, TextEdit, Unsure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ftdoctor.api.cli import CliFinding
     from ftdoctor.checks.context import Context
     from ftdoctor.job.launch import Launch
     from ftdoctor.job.model import Job
@@ -43,6 +43,8 @@ def subcommand(context: Context) -> Iterator[Hit | Unsure]:
     """`trl NAME` where the release has no such subcommand."""
     versions = _versions(context.job)
     for name, launch, _ in _launches(context.job):
+        from ftdoctor.api.cli import check_command
+
         found = check_command(name, versions)
         if found is not None:
             place = next((w.place for w in launch.step.argv if get(w) == name), launch.step.place)
@@ -55,6 +57,8 @@ def flags(context: Context) -> Iterator[Hit | Unsure]:
     versions = _versions(job)
     told: set[tuple[str, str]] = set()
     for name, _, words in _launches(job):
+        from ftdoctor.api.cli import check_flags
+
         for word in words:
             text = get(word)
             if not text or not text.startswith("--") or len(text) < 3:
@@ -76,8 +80,6 @@ def flags(context: Context) -> Iterator[Hit | Unsure]:
 
 def script_flags(context: Context) -> Iterator[Hit | Unsure]:
     """Arguments that the script's own HfArgumentParser or TrlParser does not know."""
-    from ftdoctor.api.parser_args import check_script_flags
-
     job = context.job
     versions = _versions(job)
     for script in job.scripts:
@@ -87,6 +89,8 @@ def script_flags(context: Context) -> Iterator[Hit | Unsure]:
             text = get(word)
             if not text or not text.startswith("--") or len(text) < 3:
                 continue
+            from ftdoctor.api.parser_args import check_script_flags
+
             for found in check_script_flags(script.source.text, [text], versions):
                 yield _hit(found, word.place, _flag_edit(word, text, found))
 

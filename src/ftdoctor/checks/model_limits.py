@@ -72,11 +72,11 @@ def _place_of(job: Job, text: str) -> Place | None:
 #: Learned position tables end here; longer inputs index past them.
 _POSITIONS = (
     (
-        re.compile(r"(?:openai-community/)?gpt2(?:-medium|-large|-xl)?|(?:distilbert/)?distilgpt2"),
+        lazy(r"(?:openai-community/)?gpt2(?:-medium|-large|-xl)?|(?:distilbert/)?distilgpt2"),
         1024,
     ),
-    (re.compile(r"facebook/opt-.+"), 2048),
-    (re.compile(r"EleutherAI/gpt-neo-.+"), 2048),
+    (lazy(r"facebook/opt-.+"), 2048),
+    (lazy(r"EleutherAI/gpt-neo-.+"), 2048),
 )
 
 

@@ -72,11 +72,13 @@ def _tracked(tracked: frozenset[str], path: str) -> bool:
 
 def _secrets(text: str, kinds: Sequence[str]) -> Iterator[tuple[str, int, int]]:
     shapes = (*(IN_TEXT if "hub" in kinds else ()), *(OTHER_IN_TEXT if "other" in kinds else ()))
-    for what, shape in shapes:
+    for what, marks, shape in shapes:
+        if not any(mark in text for mark in marks):
+            continue
         for match in shape.finditer(text):
             if not filler(match[0]):
                 yield what, match.start(), match.end()
-    if "wandb" in kinds:
+    if "wandb" in kinds and "wandb" in text.lower():
         for shape in WANDB_IN_TEXT:
             for match in shape.finditer(text):
                 if not _commit(text, match.start()) and len(set(match["key"])) > 6:

@@ -117,39 +117,60 @@ def claims(token: str) -> Claims | None:
     return Claims(tuple(scopes), int(expires) if isinstance(expires, (int, float)) else None)
 
 
-#: Secrets in running text: (what, pattern). The pattern's group 0 is the secret.
-IN_TEXT: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("Hugging Face user token", re.compile(r"(?<![A-Za-z0-9_])hf_[A-Za-z0-9]{34}(?![A-Za-z0-9_])")),
+#: Secrets in running text: (what, texts of which one stands in every such secret, pattern). The
+#: pattern's group 0 is the secret. Most files hold none of the texts, so no pattern is compiled.
+IN_TEXT: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
+    (
+        "Hugging Face user token",
+        ("hf_",),
+        lazy(r"(?<![A-Za-z0-9_])hf_[A-Za-z0-9]{34}(?![A-Za-z0-9_])"),
+    ),
     (
         "Hugging Face OAuth token",
-        re.compile(r"(?<![A-Za-z0-9_])hf_oauth_[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"),
+        ("hf_oauth_",),
+        lazy(r"(?<![A-Za-z0-9_])hf_oauth_[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"),
     ),
-    ("Hugging Face refresh token", re.compile(r"(?<![A-Za-z0-9_])hf_oauth__refresh_[\w.-]{16,}")),
+    (
+        "Hugging Face refresh token",
+        ("hf_oauth__refresh_",),
+        lazy(r"(?<![A-Za-z0-9_])hf_oauth__refresh_[\w.-]{16,}"),
+    ),
     (
         "Hugging Face organisation token",
-        re.compile(r"(?<![A-Za-z0-9_])api_org_[A-Za-z]{34}(?![A-Za-z0-9_])"),
+        ("api_org_",),
+        lazy(r"(?<![A-Za-z0-9_])api_org_[A-Za-z]{34}(?![A-Za-z0-9_])"),
     ),
 )
-OTHER_IN_TEXT: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("Google API key", re.compile(r"(?<![A-Za-z0-9_-])AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])")),
+OTHER_IN_TEXT: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
+    (
+        "Google API key",
+        ("AIza",),
+        lazy(r"(?<![A-Za-z0-9_-])AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])"),
+    ),
     (
         "Google private key",
-        re.compile(r"-----BEGIN (?:RSA )?PRIVATE KEY-----(?:\\n|\s)+[A-Za-z0-9+/=\\]{40,}"),
+        ("PRIVATE KEY",),
+        lazy(r"-----BEGIN (?:RSA )?PRIVATE KEY-----(?:\\n|\s)+[A-Za-z0-9+/=\\]{40,}"),
     ),
-    ("Google access token", re.compile(r"(?<![A-Za-z0-9_-])ya29\.[0-9A-Za-z_-]{40,}")),
-    ("Google OAuth client secret", re.compile(r"(?<![A-Za-z0-9_-])GOCSPX-[0-9A-Za-z_-]{20,}")),
+    ("Google access token", ("ya29.",), lazy(r"(?<![A-Za-z0-9_-])ya29\.[0-9A-Za-z_-]{40,}")),
+    (
+        "Google OAuth client secret",
+        ("GOCSPX-",),
+        lazy(r"(?<![A-Za-z0-9_-])GOCSPX-[0-9A-Za-z_-]{20,}"),
+    ),
     (
         "GitHub token",
-        re.compile(
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+        lazy(
             r"(?<![A-Za-z0-9_])(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,})(?![A-Za-z0-9_])"
         ),
     ),
-    ("OpenAI key", re.compile(r"(?<![A-Za-z0-9_-])sk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{40,}")),
-    ("AWS access key", re.compile(r"(?<![A-Za-z0-9])AKIA[0-9A-Z]{16}(?![A-Za-z0-9])")),
+    ("OpenAI key", ("sk-",), lazy(r"(?<![A-Za-z0-9_-])sk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{40,}")),
+    ("AWS access key", ("AKIA",), lazy(r"(?<![A-Za-z0-9])AKIA[0-9A-Z]{16}(?![A-Za-z0-9])")),
 )
 WANDB_IN_TEXT: tuple[re.Pattern[str], ...] = (
-    re.compile(
+    lazy(
         r"""(?i)wandb[^\n]{0,60}?(?:\n\s*(?:-\s*)?value:\s*["']?|["'=:\s])(?P<key>[0-9a-f]{40})(?![0-9a-zA-Z])"""
     ),
-    re.compile(r"(?P<key>(?<![A-Za-z0-9_])wandb_v1_[A-Za-z0-9_]{40,})"),
+    lazy(r"(?P<key>(?<![A-Za-z0-9_])wandb_v1_[A-Za-z0-9_]{40,})"),
 )

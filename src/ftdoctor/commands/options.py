@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.errors import UsageError
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_PIN = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*==\s*([A-Za-z0-9][A-Za-z0-9.+!_-]*)\s*\Z")
+_PIN = lazy(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*==\s*([A-Za-z0-9][A-Za-z0-9.+!_-]*)\s*\Z")
 
 
 def pins(texts: Iterable[str]) -> dict[str, str]:

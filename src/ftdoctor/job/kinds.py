@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ftdoctor.lazy import lazy
+from ftdoctor.lazy import lazy, lazy_bytes
 
 #: Folders that hold other people's code or built things.
 SKIPPED_FOLDERS = frozenset(
@@ -25,30 +25,30 @@ _BY_SUFFIX = {
 _BY_NAME = {"Makefile": "make", "makefile": "make", "GNUmakefile": "make", "justfile": "make"}
 #: Text files of these names are no documents about jobs.
 _NOT_DOCUMENTS = lazy(r"(?i)(?:^|/)(?:requirements|constraints|license|licence|authors)[^/]*\.txt$")
-_LAUNCHES = re.compile(
+_LAUNCHES = lazy_bytes(
     rb"gcloud\s[^\n]{0,80}\bai\b|\bhf\s+jobs\b|huggingface-cli\s+(?:jobs|job)\b|\bhfjobs\b|\btrl\s+(?:sft|dpo|grpo|kto|reward"
     rb"|rloo|orpo|online-dpo)\b|accelerate\s+launch|\btorchrun\b|torch\.distributed|\bdeepspeed\b|uv\s+run\b"
     rb"|custom-jobs|custom_job|hf_jobs\b|run_uv_job|run_job\b|python3?\s+(?:-\S+\s+)*\S+(?:\.py\b|train)"
     rb"|trl-jobs\b"
 )
-_SPEC = re.compile(
+_SPEC = lazy_bytes(
     rb"workerPoolSpec|worker_pool_spec|machineSpec|containerSpec|trialJobSpec|pipelineSpec"
     rb"|deploymentSpec|machine_spec|deploymentConfig"
 )
-_CALL = re.compile(rb'hf_jobs|"(?:operation|flavor|hardware_flavor)"\s*:')
-_PYTHON = re.compile(
+_CALL = lazy_bytes(rb'hf_jobs|"(?:operation|flavor|hardware_flavor)"\s*:')
+_PYTHON = lazy_bytes(
     rb"aiplatform|agentplatform|vertexai|run_job\b|run_uv_job|hf_jobs|create_custom_job"
     rb"|# /// script|\btrl\b|transformers|\bpeft\b|unsloth|gcloud|SFTTrainer"
     rb"|Trainer\(|kfp\b|create_scheduled"
 )
-_NOTEBOOK = re.compile(
+_NOTEBOOK = lazy_bytes(
     rb"aiplatform|vertexai|run_job|run_uv_job|hf_jobs|\btrl\b|transformers|peft|unsloth|gcloud"
 )
 _SUBMITS = lazy(
     r"\baiplatform|agentplatform|vertexai|\brun_job\b|\brun_uv_job\b|\bhf_jobs\b|create_custom_job"
     r"|create_scheduled_(?:uv_)?job|gcloud|\bkfp\b|hf\W+jobs\W+(?:uv\W+)?run"
 )
-_TERRAFORM = re.compile(rb"google_vertex_ai")
+_TERRAFORM = lazy_bytes(rb"google_vertex_ai")
 
 
 def kind_of(path: str, text: str) -> str:

@@ -49,6 +49,8 @@ class HubJobs:
     slow: float = 0.0
     #: Every connection is cut.
     cut: bool = False
+    #: How often a new job is looked for and not seen yet.
+    unseen: int = 0
     #: Cancelling is answered and not done.
     deaf: bool = False
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -174,6 +176,9 @@ class Handler(BaseHTTPRequestHandler):
                 for row in list(state.logs[match[2]])
             )
             self._send(200, events.encode(), "text/event-stream")
+        elif state.unseen:
+            state.unseen -= 1
+            self._send(404, {"error": "Job not found"})
         else:
             self._send(200, state.look(match[2]))
 

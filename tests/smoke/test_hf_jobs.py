@@ -37,13 +37,15 @@ class Bench:
         self.folder, self.server, self.hub = folder, server, server.state
         self.state = folder / ".ftdoctor" / "smoke-running.json"
 
-    def start(self, *words: str, gpu: str = "l4", **env: str) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, gpu: str = "l4", stdin: int = subprocess.DEVNULL
+    ) -> subprocess.Popen[str]:
         """Start `ftdoctor smoke`."""
         where = ("--gpu", gpu, "--on", "hf-jobs") if gpu else ()
         return subprocess.Popen(
             [sys.executable, "-m", "ftdoctor", "smoke", *where, "--poll", "0.05", *words],
             cwd=self.folder,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -52,13 +54,12 @@ class Bench:
                 "HF_ENDPOINT": self.server.url,
                 "HF_TOKEN": TOKEN,
                 "HF_HOME": str(self.folder / "hf"),
-                **env,
             },
         )
 
-    def run(self, *words: str, **options: str) -> tuple[int, str, str]:
+    def run(self, *words: str, gpu: str = "l4") -> tuple[int, str, str]:
         """Run it to its end: exit code, stdout, stderr."""
-        process = self.start(*words, **options)
+        process = self.start(*words, gpu=gpu)
         out, err = process.communicate(timeout=120)
         assert "Traceback" not in err, err
         assert TOKEN not in out + err
@@ -118,6 +119,9 @@ def test_a_fault_fails_with_its_rule(bench: Bench) -> None:
         ((), "nobody to ask"),
         (("--yes",), "--yes needs --max-cost"),
         (("--yes", "--max-cost", "0.05"), "more than --max-cost 0.05"),
+        (("--yes", "--max-cost", "nan"), "more than --max-cost nan"),
+        ((*AGREED, "--timeout", "nan"), "--timeout is more than a day"),
+        ((*AGREED, "--timeout", "inf"), "--timeout is more than a day"),
     ],
 )
 def test_without_agreement_nothing_is_submitted(bench: Bench, words: tuple, told: str) -> None:
@@ -125,6 +129,18 @@ def test_without_agreement_nothing_is_submitted(bench: Bench, words: tuple, told
     assert code == 2
     assert told in err
     assert bench.hub.submitted == []
+    assert not bench.state.exists()
+
+
+@pytest.mark.parametrize(("answer", "jobs"), [("y", 1), ("n", 0)])
+def test_the_question_decides(bench: Bench, answer: str, jobs: int) -> None:
+    ours, theirs = os.openpty()
+    process = bench.start(stdin=theirs)
+    os.write(ours, f"{answer}\n".encode())
+    _, err = process.communicate(timeout=60)
+    assert "It costs $0.27 at most" in err
+    assert process.returncode == (0 if jobs else 2), err
+    assert len(bench.hub.submitted) == jobs
     assert not bench.state.exists()
 
 
@@ -253,6 +269,21 @@ def test_a_short_cut_is_survived(bench: Bench) -> None:
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "WORKS" in out
+
+
+def test_a_job_that_is_not_seen_at_once_is_waited_for(bench: Bench) -> None:
+    bench.hub.unseen = 3
+    code, out, err = bench.run(*AGREED)
+    assert code == 0, err
+    assert "WORKS" in out
+
+
+def test_a_job_that_is_gone_is_no_verdict(bench: Bench) -> None:
+    bench.hub.unseen = 10**6
+    code, out, _ = bench.run(*AGREED)
+    assert code == 4
+    assert "The Hub knows no job" in out
+    assert not bench.state.exists()
 
 
 def test_a_job_that_stays_in_the_queue_is_given_up(bench: Bench) -> None:

@@ -65,6 +65,8 @@ def test_a_region_has_only_its_own() -> None:
     assert choose("t4", "vertex", "asia-east2").machine == "n1-standard-4"
     with pytest.raises(UsageError, match="has no GPU 'l4'"):
         choose("l4", "vertex", "asia-east2")
+    with pytest.raises(UsageError, match="No Vertex AI region"):
+        choose("l4", "vertex", "nowhere-1")
 
 
 def test_several_gpus_are_refused_with_the_single_one() -> None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ftdoctor.job.model import Job
     from ftdoctor.smoke.verdict import Verdict
 
+#: A smoke run is short: a day is a slip of the hand.
+MOST_SECONDS = 86400
+
 
 @click.command("smoke")
 @click.argument("job", required=False, type=click.Path(exists=True))
@@ -58,6 +61,8 @@ def command(job: str | None, **options: Any) -> int:
     With no JOB: real 4-bit QLoRA of a small random model, to prove the installed stack. With one:
     its method, quantisation, LoRA, arguments and rows. Exit code 0 works, 1 fails, 4 no verdict.
     """
+    if options["timeout"] is not None and not options["timeout"] <= MOST_SECONDS:
+        raise UsageError("--timeout is more than a day.", "Give seconds: --timeout 1200")
     if options["resume"] or options["cancel"]:
         return _running(options)
     read = _job(job)

@@ -74,8 +74,13 @@ def _flavors() -> list[Offer]:
 def _machines(region: str) -> list[Offer]:
     here: set[str] | None = None
     if region:
-        row = table("regions")["regions"].get(region)
-        here = {_plain(name) for name in row["training"]} if row else None
+        regions = table("regions")["regions"]
+        if region not in regions:
+            raise UsageError(
+                f"No Vertex AI region {region!r} is known here.",
+                f"Known are: {', '.join(sorted(regions))}",
+            )
+        here = {_plain(name) for name in regions[region]["training"]}
     found = []
     for row in table("machines")["machines"]:
         accelerator = str(row["accelerator_type"])

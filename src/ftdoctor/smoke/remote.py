@@ -169,6 +169,7 @@ class Runner:
     def end(self, job: JobId) -> bool:
         """Cancel a job and look until it has ended; False when that could not be verified."""
         until = time.monotonic() + self.limits.verify
+        unknown = 0
         while True:
             with contextlib.suppress(FtdoctorError):
                 self.stop.within(self.limits.answer, lambda: self.platform.cancel(job), stops=False)
@@ -179,10 +180,13 @@ class Runner:
                     )
                     if seen.ended:
                         return True
+                    unknown = 0
                 except UsageError:
-                    return True  # the platform knows no such job
+                    unknown += 1  # the platform knows no such job; a new one may not be seen yet
+                    if unknown > 5:
+                        return True
                 except FtdoctorError:
-                    pass
+                    unknown = 0
                 if time.monotonic() > until:
                     return False
                 time.sleep(min(1.0, self.limits.poll))
@@ -226,12 +230,13 @@ class Runner:
             try:
                 seen = self.stop.within(self.limits.answer, lambda: self.platform.get(job))
                 silent = None
-            except UsageError:
-                outcome.state, outcome.message = (
-                    "DELETED",
-                    "the platform knows no such job any more",
-                )
-                return
+            except UsageError as error:
+                # "No such job" is believed when it is said again: a new job may not be seen yet.
+                silent = silent or time.time()
+                if time.time() - silent > self.limits.verify:
+                    outcome.ended = error.message
+                self.stop.sleep(self.limits.poll)
+                continue
             except FtdoctorError as error:
                 silent = silent or time.time()
                 if time.time() - silent > self.limits.silence:

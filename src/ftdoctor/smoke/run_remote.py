@@ -69,8 +69,6 @@ def make_request(plan: dict[str, Any], job: Job | None, options: Options, token:
     from ftdoctor.smoke.request import build, remote_plan
 
     offer = offer_for(options.gpu, "hf-jobs")
-    if options.timeout < 1:
-        raise UsageError("--timeout is less than a second.", "Give seconds: --timeout 1200")
     return build(
         remote_plan(plan),
         job,
@@ -87,7 +85,8 @@ def agree(offer: Offer, options: Options, most: float) -> None:
     Raises:
         UsageError: over the ceiling, not agreed to, or nobody there to ask.
     """
-    if options.max_cost is not None and most > options.max_cost:
+    # Written so that a ceiling of NaN refuses.
+    if options.max_cost is not None and not most <= options.max_cost:
         raise UsageError(
             f"The run may cost ${cents(most)}, more than --max-cost {options.max_cost:.2f}.",
             "Shorten --timeout, choose a smaller GPU, or raise --max-cost.",

@@ -56,7 +56,8 @@ def current() -> dict[str, Any]:
         text = PATH.read_text("utf-8")
     except FileNotFoundError:
         raise UsageError(
-            "No smoke run of this folder is running.", "Start one:  ftdoctor smoke --gpu l4"
+            "No smoke run of this folder is running.",
+            "Start one:  ftdoctor smoke --gpu l4 --on hf-jobs",
         ) from None
     try:
         state = json.loads(text)

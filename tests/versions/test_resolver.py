@@ -245,7 +245,7 @@ def test_a_search_that_gives_up_says_nothing_of_what_is_absent(
 
     monkeypatch.setattr("ftdoctor.job.resolver._STEPS", 2)
     text = '# /// script\n# dependencies = ["trl", "kernels"]\n# ///\nimport torch\n'
-    job = read_text(text, "x.py", ".py").jobs[0]
+    job = read_text(text, "x.py").jobs[0]
     from ftdoctor.job.versions import resolve_job
 
     resolve_job(job, {"trl": "0.12.2"})

@@ -147,7 +147,12 @@ def _read_step(job: Job, step: Step, env: ReadEnv, folder: str) -> None:
     if launch is None:
         return
     _uv_packages(job, launch, env, step)
+    before = len(job.trainings)
     _start(job, launch, env, folder)
+    if launch.kind == "trl" or "accelerate" in launch.launchers:
+        from ftdoctor.job.launch_config import attach
+
+        attach(job, launch, job.trainings[before:], env, folder)
 
 
 def _install(job: Job, step: Step, env: ReadEnv, folder: str) -> bool:

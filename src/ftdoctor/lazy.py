@@ -31,3 +31,22 @@ def lazy(pattern: str, flags: int = 0) -> re.Pattern[str]:
 def lazy_bytes(pattern: bytes, flags: int = 0) -> re.Pattern[bytes]:
     """Return a stand-in for `re.compile(pattern, flags)` of bytes."""
     return cast("re.Pattern[bytes]", _Lazy(pattern, flags))
+
+
+class _LazyModule:
+    """Stands for a module that is imported when something of it is used."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        from importlib import import_module
+
+        found = getattr(import_module(self._name), name)
+        setattr(self, name, found)
+        return found
+
+
+def lazy_module(name: str) -> Any:
+    """Return a stand-in for a module of which many jobs need nothing (ast: 2 ms)."""
+    return _LazyModule(name)

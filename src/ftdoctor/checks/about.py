@@ -15,7 +15,7 @@ from ftdoctor.lazy import lazy
 from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ftdoctor.job.model import Job, Step, Training, WorkerPool
     from ftdoctor.job.source import Place
@@ -331,3 +331,10 @@ def report_targets(training: Training) -> tuple[set[str], Value[object] | None]:
     if isinstance(given, (list, tuple)):
         return {str(part).lower() for part in given}, value
     return set(), value
+
+
+def near_names(word: str, names: Iterable[str], n: int, cutoff: float) -> list[str]:
+    """Return the n names most like a word (`difflib.get_close_matches`, imported on use)."""
+    from difflib import get_close_matches
+
+    return get_close_matches(word, list(names), n=n, cutoff=cutoff)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import code, code_gap, remote
 from ftdoctor.checks.token_uses import node_place
 from ftdoctor.job.value import get
-from ftdoctor.lazy import lazy
+from ftdoctor.lazy import lazy, lazy_module
 from ftdoctor.rulebook.model import Hit, Severity
 from ftdoctor.tables import table
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from ftdoctor.checks.context import Context
     from ftdoctor.job.model import Job
     from ftdoctor.job.source import Place
     from ftdoctor.job.value import Value
+else:
+    ast = lazy_module("ast")
 
 
 def _major(version: str) -> int:

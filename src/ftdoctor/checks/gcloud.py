@@ -7,9 +7,9 @@ newer gcloud may know more flags, so a flag that nobody mixes up is only a warni
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from ftdoctor.checks.about import near_names
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
 from ftdoctor.tables import table
 
@@ -111,7 +111,7 @@ def unknown_flag(context: Context, **_: object) -> Iterator[Hit]:
             continue
         right = _RENAMES.get(name) or name.replace("_", "-")
         if right not in own:
-            near = get_close_matches(name, list(own), n=1, cutoff=0.85)
+            near = near_names(name, list(own), n=1, cutoff=0.85)
             right = near[0] if near else ""
         hint = _FLAG_HINTS.get(name) or (f"did you mean {right}?" if right else "")
         edits = {}
@@ -164,7 +164,7 @@ def unknown_pool_key(context: Context, **_: object) -> Iterator[Hit]:
             continue
         right = name.replace("_", "-").lower()
         if right not in keys:
-            near = get_close_matches(right, list(keys), n=1, cutoff=0.8)
+            near = near_names(right, list(keys), n=1, cutoff=0.8)
             right = near[0] if near and name not in _KEY_HINTS else ""
         hint = _KEY_HINTS.get(name) or (f"did you mean {right}?" if right else "")
         edits = {}

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from ftdoctor.checks.about import HF_JOBS, code, code_gap, program, softer, trains, words
+from ftdoctor.checks.about import (
+    HF_JOBS,
+    code,
+    code_gap,
+    near_names,
+    program,
+    softer,
+    trains,
+    words,
+)
 from ftdoctor.job.value import get
 from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
@@ -40,7 +48,7 @@ def flavor_unknown(context: Context, **_: object) -> Iterator[Hit]:
     right = lower if lower in _flavors() else aliases["flavor"].get(lower, "")
     choice = right or aliases["flavor_choice"].get(lower, "")
     if not choice:
-        choice = " or ".join(get_close_matches(lower, _flavors(), n=3, cutoff=0.75))
+        choice = " or ".join(near_names(lower, _flavors(), n=3, cutoff=0.75))
     place = job.flavor.place if job.flavor else None
     edits = {}
     if right and place is not None and place.end_line:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from ftdoctor.checks.installed import present
 from ftdoctor.job.surroundings import header_of
+from ftdoctor.lazy import lazy_module
 from ftdoctor.rulebook.model import Hit
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from ftdoctor.checks.context import Context
     from ftdoctor.job.model import Script
+else:
+    ast = lazy_module("ast")
 
 #: Module -> distribution, for modules that no other distribution provides under this name.
 MODULES = {

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import HF_JOBS
 from ftdoctor.checks.token_uses import node_place
-from ftdoctor.lazy import lazy
+from ftdoctor.lazy import lazy, lazy_module
 from ftdoctor.rulebook.model import Hit
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from ftdoctor.checks.context import Context
     from ftdoctor.job.model import Job, Script
+else:
+    ast = lazy_module("ast")
 
 _DATA = lazy(r"\.(?:jsonl?|csv|tsv|parquet|txt|ya?ml|arrow|pkl|toml)\Z")
 _READS = (

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import argument, code, launched, remote
 from ftdoctor.checks.token_uses import live_nodes, node_place
 from ftdoctor.job.value import get
-from ftdoctor.lazy import lazy
+from ftdoctor.lazy import lazy, lazy_module
 from ftdoctor.rulebook.model import Hit, Severity
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from ftdoctor.checks.context import Context
     from ftdoctor.job.model import Job
     from ftdoctor.job.source import Place
+else:
+    ast = lazy_module("ast")
 
 #: Models whose published tokenizer has no padding token.
 _NO_PAD = lazy(

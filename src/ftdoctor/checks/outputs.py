@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import TYPE_CHECKING
 
@@ -18,14 +17,17 @@ from ftdoctor.checks.about import (
 )
 from ftdoctor.checks.token_uses import node_place
 from ftdoctor.job.value import get
-from ftdoctor.lazy import lazy
+from ftdoctor.lazy import lazy, lazy_module
 from ftdoctor.rulebook.model import Edit, Hit, TextEdit
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from ftdoctor.checks.context import Context
     from ftdoctor.job.model import Job, Training
+else:
+    ast = lazy_module("ast")
 
 #: Anything in code or commands that may carry results out of the container.
 _CARRIES = lazy(

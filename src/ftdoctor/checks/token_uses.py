@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import TYPE_CHECKING, Literal
 
 from ftdoctor.checks.about import env_place, environments, step_text
 from ftdoctor.job.value import get
-from ftdoctor.lazy import lazy
+from ftdoctor.lazy import lazy, lazy_module
 from ftdoctor.records import dataclass
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from ftdoctor.job.model import Job, Script
     from ftdoctor.job.source import Place, Source
+else:
+    ast = lazy_module("ast")
 
 Where = Literal["env", "secret", "argument", "code", "step"]
 

@@ -265,7 +265,9 @@ def missing_for_push(context: Context, **_: object) -> Iterator[Hit | Unsure]:
     from ftdoctor.checks.about import own_token
 
     job = context.job
-    if not launched(job) or not remote(job) or has_token(job) or own_token(job):
+    if not job.trainings or not launched(job) or not remote(job):
+        return
+    if has_token(job) or own_token(job):
         return
     for training in job.trainings:
         flag = training.arguments.get("push_to_hub")

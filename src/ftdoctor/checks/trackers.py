@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import TYPE_CHECKING
 
@@ -19,15 +18,18 @@ from ftdoctor.checks.about import (
     report_targets,
 )
 from ftdoctor.job.value import get
-from ftdoctor.lazy import lazy
+from ftdoctor.lazy import lazy, lazy_module
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit, Unsure
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterator
 
     from ftdoctor.checks.context import Context
     from ftdoctor.job.model import Job, Script
     from ftdoctor.job.source import Place
+else:
+    ast = lazy_module("ast")
 
 _KEYS = {
     "wandb": ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"),
@@ -128,7 +130,9 @@ def trackio_local(context: Context, **_: object) -> Iterator[Hit]:
 def trackio_without_token(context: Context, **_: object) -> Iterator[Hit | Unsure]:
     """Trackio writes to a Space and no token reaches the container."""
     job = context.job
-    if not launched(job) or not remote(job) or has_token(job) or own_token(job):
+    if not job.trainings or not launched(job) or not remote(job):
+        return
+    if has_token(job) or own_token(job):
         return
     for training in job.trainings:
         space = training.arguments.get("trackio_space_id")

@@ -7,9 +7,9 @@ Run against gcloud 528.0.0 and a server of ours: unknown and snake_case keys are
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from ftdoctor.checks.about import near_names
 from ftdoctor.job.value import get
 from ftdoctor.job.vertex_fields import AROUND, JOB_SPEC, POOL, camel
 from ftdoctor.lazy import lazy
@@ -108,7 +108,7 @@ def unknown_key(context: Context, **_: object) -> Iterator[Hit]:
             continue  # snake_case above
         if any(m.line <= place.line <= (m.end_line or m.line) for m in env_maps):
             continue
-        near = get_close_matches(key, sorted(names), n=1, cutoff=0.75)
+        near = near_names(key, sorted(names), n=1, cutoff=0.75)
         right = near[0] if near and near[0] != key else ""
         misplaced = key in names
         values = {

@@ -6,16 +6,20 @@ files alone do not settle (see `ftdoctor.job.value`).
 
 from __future__ import annotations
 
-import ast
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from ftdoctor.lazy import lazy_module
 from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
+    import ast
+
     from ftdoctor.job.environment import Environment
     from ftdoctor.job.source import Place, Source
     from ftdoctor.job.value import Value
+else:
+    ast = lazy_module("ast")
 
 Platform = Literal["vertex", "hf-jobs", "local", "colab", "unknown"]
 

@@ -306,7 +306,11 @@ def test_a_cancel_that_is_not_done_is_told(bench: Bench) -> None:
     assert bench.state.exists()
 
 
-@pytest.mark.parametrize("times", [6, pytest.param(200, marks=pytest.mark.slow)])
+#: 200 take over three minutes; CI takes a sample, FTDOCTOR_INTERRUPTIONS=200 takes them all.
+MANY = int(os.environ.get("FTDOCTOR_INTERRUPTIONS", "40"))
+
+
+@pytest.mark.parametrize("times", [6, pytest.param(MANY, marks=pytest.mark.slow)])
 def test_random_interruptions_leave_nothing_running(bench: Bench, times: int) -> None:
     chance = random.Random(7)
     bench.hub.stages, bench.hub.slow = ["SCHEDULING", "RUNNING"], 0.2

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import ast
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from ftdoctor.checks.about import near_names
 from ftdoctor.checks.token_uses import node_place
 from ftdoctor.job.value import get
 from ftdoctor.lazy import lazy
@@ -98,7 +98,7 @@ def _calls(script: Script) -> Iterator[Hit]:
         for keyword in node.keywords:
             if keyword.arg is None or keyword.arg in takes:
                 continue
-            near = get_close_matches(keyword.arg, takes, n=1, cutoff=0.7)
+            near = near_names(keyword.arg, takes, n=1, cutoff=0.7)
             other = next(
                 (
                     w

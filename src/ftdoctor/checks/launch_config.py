@@ -24,10 +24,13 @@ _DISTRIBUTED = ("MULTI_GPU", "FSDP", "DEEPSPEED")
 
 def _configs(job: Job) -> Iterator[tuple[LaunchConfig, Map]]:
     """Yield every config that was read and that accelerate reads as one of this machine."""
+    configs = job.extra.get("launch_configs", [])
+    if not configs:
+        return
     from ftdoctor.job.py_embedded import parse_document
 
     seen: set[int] = set()
-    for config in job.extra.get("launch_configs", []):
+    for config in configs:
         if config.source is None or id(config.source) in seen:
             continue
         seen.add(id(config.source))

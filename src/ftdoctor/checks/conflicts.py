@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftdoctor.checks.installed import base_place
+from ftdoctor.checks.suggestion import for_requests
 from ftdoctor.job.pep440 import exact_pin, is_prerelease, matches
 from ftdoctor.job.releases import candidates, canonical, find, releases
 from ftdoctor.rulebook.model import Hit
@@ -77,6 +78,7 @@ def contradiction(context: Context) -> Iterator[Hit]:
             {"package": conflict.package, "wants": wants},
             {"as_of": job.environment.as_of if job.environment else ""},
             summary=f"no release of {conflict.package} fits: {wants}",
+            advice=for_requests(job),
         )
 
 

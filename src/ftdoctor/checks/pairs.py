@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.checks.installed import imported, place_of, said, shown, text, version
+from ftdoctor.checks.suggestion import for_packages
 from ftdoctor.job.pep440 import at_least, matches, public
 from ftdoctor.job.releases import canonical, needs
 from ftdoctor.rulebook.model import Hit
@@ -49,6 +50,7 @@ def known_bad(context: Context, rule: str) -> Iterator[Hit]:
             },
             summary=f"{shown(job, row['package'])} does not work with {row['other']} {theirs}: "
             f"{row['breaks']}",
+            advice=for_packages(job, row["package"], row["other"], when=row["when"]),
         )
         return
 
@@ -133,5 +135,6 @@ def trl_too_new(context: Context, rule: str) -> Iterator[Hit]:
             severity="warning",
             summary=f"trl {trl} requires transformers{need.specifier}, and "
             f"{shown(job, 'transformers')} will be there",
+            advice=for_packages(job, "trl", "transformers"),
         )
         return

@@ -101,6 +101,7 @@ class Hit:
     `edits` are fixes that the check computed, by the name that the rule's `edit: {use: NAME}`
     gives. `severity` replaces the rule's own when the check knows better (never above it
     without need). `summary` replaces the rule's one-liner when one rule covers many cases.
+    `advice` are fixes for just this case; they come before those of the rule.
     """
 
     place: Place | None
@@ -109,6 +110,7 @@ class Hit:
     edits: Mapping[str, Edit] = field(default_factory=dict)
     severity: Severity | None = None
     summary: str = ""
+    advice: tuple[Fix, ...] = ()
 
 
 @dataclass(frozen=True)

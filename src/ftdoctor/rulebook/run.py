@@ -54,7 +54,7 @@ def finding(rule: Rule, hit: Hit) -> Finding:
         explain=fill(rule.explain, values),
         place=hit.place,
         evidence=dict(hit.evidence),
-        fixes=fixes,
+        fixes=(*hit.advice, *fixes),
         references=rule.references,
         verify=rule.verify,
     )

@@ -27,6 +27,8 @@ def _configs(job: Job) -> Iterator[tuple[LaunchConfig, Map]]:
     configs = job.extra.get("launch_configs", [])
     if not configs:
         return
+    if not job.extra.get("launch_configs"):
+        return
     from ftdoctor.job.py_embedded import parse_document
 
     seen: set[int] = set()
@@ -146,6 +148,8 @@ def processes(context: Context) -> Iterator[Hit]:
     from ftdoctor.checks.about import code, gpu_count, launched, remote
 
     job = context.job
+    if not job.extra.get("launch_configs"):
+        return
     gpus = gpu_count(job)
     if not launched(job) or not remote(job) or not gpus:
         return

@@ -81,7 +81,7 @@ def _fix(
     from ftdoctor.job.suggest import suggest
 
     environment = job.environment
-    if environment is None or len(asked) < 2 or not environment.python:
+    if environment is None or not asked or not environment.python:
         return ()
     found = suggest(
         asked,

@@ -14,6 +14,7 @@ from ftdoctor.checks.installed import (
     uses_transformers,
     version,
 )
+from ftdoctor.checks.suggestion import for_packages
 from ftdoctor.job.pep440 import at_least, matches, newer, public
 from ftdoctor.job.releases import canonical, needs
 from ftdoctor.rulebook.model import Hit
@@ -61,6 +62,7 @@ def runtime_floor(context: Context, package: str) -> Iterator[Hit]:
         {"found_from": said(job, package), "transformers_from": said(job, "transformers")},
         summary=f"transformers {theirs} needs {package} {floor} or later, and {shown(job, package)}"
         " will be there",
+        advice=for_packages(job, *({package, "transformers"} - {"torch"})),
     )
 
 
@@ -97,6 +99,7 @@ def imported_pin(context: Context) -> Iterator[Hit]:
             {"found_from": said(job, need.name), "transformers_from": said(job, "transformers")},
             summary=f"transformers {theirs} requires {need.name}{need.specifier}, and "
             f"{shown(job, need.name)} will be there",
+            advice=for_packages(job, need.name, "transformers"),
         )
 
 

@@ -84,3 +84,31 @@ def test_a_missing_file_is_certain_only_beside_the_script(tmp_path: Path) -> Non
     assert job.extra["launch_configs"][0].missing_in is not None
     (job,) = _jobs(tmp_path, "accelerate launch --config_file acc.yaml src/other.py")
     assert job.extra["launch_configs"][0].missing_in is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "distributed_type: [MULTI",
+        "- a\n- b\n",
+        "distributed_type: MULTI_GPU\n1: 2\n",
+        "? {a: 1}\n: b\n",
+        "distributed_type: {{ kind }}\nlearning_rate: 1\n",
+        "num_processes: many\nmixed_precision: [bf16]\n",
+    ],
+)
+def test_a_strange_file_is_no_crash_and_no_guess(tmp_path: Path, text: str) -> None:
+    from ftdoctor.checks import launch_config
+    from ftdoctor.checks.context import Context
+
+    (tmp_path / "acc.yaml").write_text(text)
+    (job,) = _jobs(tmp_path, "accelerate launch --config_file acc.yaml train.py")
+    context = Context(job)
+    for check in (
+        launch_config.unknown_keys,
+        launch_config.wrong_values,
+        launch_config.processes,
+        launch_config.missing,
+    ):
+        assert not list(check(context))

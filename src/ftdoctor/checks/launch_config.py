@@ -79,7 +79,7 @@ def unknown_keys(context: Context) -> Iterator[Hit]:
     job = context.job
     version, rows = _version(job), table("accelerate_config")["keys"]
     for config, document in _configs(job):
-        bad = [str(key) for key in document.data if not _has(rows.get(key), version)]
+        bad = [k for k in document.data if isinstance(k, str) and not _has(rows.get(k), version)]
         if not bad:
             continue
         first = bad[0]

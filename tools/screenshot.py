@@ -13,7 +13,7 @@ def main() -> None:
     from rich.text import Text
 
     os.chdir(ROOT)
-    from ftdoctor.commands.check import inspect_paths
+    from ftdoctor.checking import inspect_paths
     from ftdoctor.config import Config
     from ftdoctor.report.terminal import render
 

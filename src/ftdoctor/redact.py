@@ -15,6 +15,7 @@ from ftdoctor.lazy import lazy
 _NAME = (
     r"[A-Za-z0-9_.-]*"
     r"(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
+    r"(?:_?\d{1,3}|_(?:READ|WRITE|RO|RW|PROD|DEV|OLD|NEW|VALUE|STRING))?"  # HF_TOKEN_2, ..._READ
 )
 #: Words that stand where a secret would, and are none.
 _HARMLESS = lazy(

@@ -41,3 +41,18 @@ def test_a_run_on_the_cpu(name: str, tmp_path: Path) -> None:
     assert record["error"] == ""
     assert record["predicted"]["allocated"] > 0
     assert record["versions"]["trl"]
+
+
+@pytest.mark.slow
+def test_the_longest_is_searched_in_processes_of_their_own(monkeypatch) -> None:
+    """On the CPU nothing runs out of memory, so the search ends at its upper bound."""
+    import argparse
+
+    from tools.memory.measure import search
+
+    monkeypatch.chdir(ROOT)
+    given = argparse.Namespace(
+        run=names()[0], device="cpu", limit_gib=0.0, tiny=True, expandable=False
+    )
+    found = search(given, high=192)
+    assert found == {"longest": 128, "tried": {64: True, 128: True}}

@@ -3,6 +3,9 @@
     python -m tools.memory.measure --list
     python -m tools.memory.measure --run llama-1b-lora-loop --out measured.jsonl
     python -m tools.memory.measure --all --out measured.jsonl
+    python -m tools.memory.measure --run NAME --expandable      # the allocator's other mode
+    python -m tools.memory.measure --run NAME --limit-gib 22 --longest   # where the line really is
+    PYTHONPATH=DIR python -m tools.memory.measure --run NAME    # an older trl, installed into DIR
 
 Models are built from their configuration with random weights: nothing is downloaded. Each run
 takes a few steps in a process of its own and writes one JSON line: settings, versions, GPU, peak
@@ -16,8 +19,10 @@ import argparse
 import contextlib
 import datetime
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -228,8 +233,8 @@ def context(settings: Any, device: str) -> None:
     (x @ x).sum().backward()
 
 
-def measure(run: Run, *, device: str, tiny: bool) -> dict[str, Any]:
-    """Do one run in this process and return its record."""
+def measure(run: Run, *, device: str, tiny: bool, limit_gib: float = 0.0) -> dict[str, Any]:
+    """Do one run in this process and return its record; `limit_gib` is all it may take."""
     import tempfile
 
     import peft
@@ -245,6 +250,9 @@ def measure(run: Run, *, device: str, tiny: bool) -> dict[str, Any]:
     record["versions"] = {m.__name__: m.__version__ for m in (torch, transformers, peft, trl)}
     cuda = device == "cuda"
     before = torch.cuda.mem_get_info()[0] if cuda else 0
+    if cuda and limit_gib:
+        share = limit_gib * 2**30 / torch.cuda.mem_get_info()[1]
+        torch.cuda.set_per_process_memory_fraction(min(1.0, share))
     if cuda:
         torch.cuda.reset_peak_memory_stats()
     error = ""
@@ -272,6 +280,28 @@ def measure(run: Run, *, device: str, tiny: bool) -> dict[str, Any]:
     return record
 
 
+def search(args: argparse.Namespace, low: int = 0, high: int = 1 << 17) -> dict[str, Any]:
+    """Return the longest sequence (to 64 tokens) that does not run out of memory.
+
+    Every attempt is a process of its own: memory that one left behind would be the next one's
+    trouble.
+    """
+    tried: dict[int, bool] = {}
+    command = [sys.executable, "-m", "tools.memory.measure", "--run", args.run]
+    command += ["--device", args.device, "--limit-gib", str(args.limit_gib)]
+    command += [flag for flag in ("--tiny", "--expandable") if getattr(args, flag[2:])]
+    low, high = low // 64, high // 64
+    while high - low > 1:
+        middle = (low + high) // 2
+        done = subprocess.run(
+            [*command, "--seq-len", str(middle * 64)], capture_output=True, text=True, check=False
+        )
+        rows = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        tried[middle * 64] = bool(rows) and not json.loads(rows[-1])["error"]
+        low, high = (middle, high) if tried[middle * 64] else (low, middle)
+    return {"longest": low * 64, "tried": tried}
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--list", action="store_true")
@@ -280,7 +310,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--tiny", action="store_true", help="a small model instead of the run's")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--expandable", action="store_true", help="expandable segments")
+    parser.add_argument("--limit-gib", type=float, default=0.0, help="share of the card to use")
+    parser.add_argument("--seq-len", type=int, default=0, help="instead of the run's own")
+    parser.add_argument("--longest", action="store_true", help="search the longest that survives")
     args = parser.parse_args(argv)
+    if args.expandable:  # read by torch when it is imported, so before that
+        os.environ["PYTORCH_CUDA_ALLOC_CONF"] = "expandable_segments:True"
     if args.list:
         print("\n".join(f"{r.name:32} {r.how:8} {r.model} {r.note}".rstrip() for r in RUNS))
         return 0
@@ -295,7 +331,13 @@ def main(argv: list[str] | None = None) -> int:
     found = next((r for r in RUNS if r.name == args.run), None)
     if found is None:
         parser.error(f"no run {args.run!r}; see --list")
-    line = json.dumps(measure(found, device=args.device, tiny=args.tiny))
+    if args.longest:
+        line = json.dumps({"run": found.name, "limit_gib": args.limit_gib, **search(args)})
+    else:
+        if args.seq_len:
+            found = replace(found, values={**found.values, "seq_len": args.seq_len})
+        record = measure(found, device=args.device, tiny=args.tiny, limit_gib=args.limit_gib)
+        line = json.dumps(record | {"expandable": args.expandable, "limit_gib": args.limit_gib})
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(args.out.open("a")) if args.out else sys.stdout
         print(line, file=file)

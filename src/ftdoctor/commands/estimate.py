@@ -51,6 +51,7 @@ import click
     help="adapter_config.json of any PEFT method (needs --simulate).",
 )
 @click.option("--sweep", metavar="seq-len=512..16384", help="Predict over a range of lengths.")
+@click.option("--offline", is_flag=True, help="Fetch no config.json of an unknown model.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the sweep.")
 @click.option("--format", "form", type=click.Choice(["terminal", "json"]), default="terminal")
 def command(**options: Any) -> int:

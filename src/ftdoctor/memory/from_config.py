@@ -81,6 +81,28 @@ def shape_from_cache(model: str) -> Shape | None:
     return shape_from_file(found[-1]) if found else None
 
 
+def shape_from_hub(model: str) -> Shape | None:
+    """Fetch the `config.json` of a model from the Hub and return its shape; None when it is away.
+
+    The download goes through huggingface_hub, so it is cached, uses the login of this machine and
+    honours HF_ENDPOINT and HF_HUB_OFFLINE. Only a name of the form owner/name is asked for.
+    """
+    if model.count("/") != 1 or model.startswith((".", "/", "~")):
+        return None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        path = hf_hub_download(model, "config.json", etag_timeout=5)
+    except (OSError, HFValidationError):
+        return None
+    except Exception as error:  # the HTTP library is another one in each major release of the hub
+        if type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "requests"):
+            return None
+        raise
+    return shape_from_file(Path(path))
+
+
 def shape_from_config(config: Mapping[str, Any], name: str = "config.json") -> Shape:
     """Return the shape of a configuration as the Hub stores it.
 

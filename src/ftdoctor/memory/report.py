@@ -44,16 +44,19 @@ def shape_of(options: Mapping[str, Any]) -> Shape:
         raise UsageError("No model is given.", "Add --model HUB_ID or --model-config config.json.")
     shape = shapes.find(model)
     if shape is None:
-        from ftdoctor.memory.from_config import shape_from_cache
+        from ftdoctor.memory.from_config import shape_from_cache, shape_from_hub
 
         shape = shape_from_cache(model)
+        if shape is None and not options.get("offline"):
+            shape = shape_from_hub(model)
     if shape is None:
         from difflib import get_close_matches
 
         near = get_close_matches(model, shapes.known_ids(), n=3)
         hint = f"Near: {', '.join(near)}. " if near else ""
         raise UsageError(
-            f"The shape of {model!r} is not known and its config.json is not in the Hub cache.",
+            f"The shape of {model!r} is not known, and its config.json is neither in the Hub cache "
+            "nor could it be fetched.",
             f"{hint}Give its config.json with --model-config.",
         )
     return shape

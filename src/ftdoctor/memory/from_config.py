@@ -89,6 +89,10 @@ def shape_from_hub(model: str) -> Shape | None:
     """
     if model.count("/") != 1 or model.startswith((".", "/", "~")):
         return None
+    from ftdoctor.facts.hub import reachable
+
+    if reachable():  # the client itself would try for half a minute
+        return None
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HFValidationError
 

@@ -9,6 +9,8 @@ from ftdoctor.checks.about import (
     argument,
     code,
 )
+from ftdoctor.checks.installed import setting, shown, true, version
+from ftdoctor.job.pep440 import at_least
 from ftdoctor.job.value import get
 from ftdoctor.rulebook.model import Hit
 
@@ -152,3 +154,40 @@ def inference_lora(context: Context, **_: object) -> Iterator[Hit]:
         value = (training.lora or {}).get("inference_mode")
         if value is not None and get(value) is True and training.method in HF_TRAINERS:
             yield Hit(value.place or context.job.place, {}, {"inference_mode": True})
+
+
+#: First trl whose trainer casts the trainable weights of a quantised model to bfloat16
+#: ("When using QLoRA, the PEFT adapter weights are converted to bf16"): read from the wheels of
+#: trl 0.25.1 to 1.16.0, trl/trainer/*_trainer.py.
+_CASTS_SINCE = {
+    "sft": "0.26.0",
+    "grpo": "0.26.0",
+    "reward": "0.26.0",
+    "rloo": "0.27.0",
+    "dpo": "0.29.0",
+    "kto": "1.4.0",
+}
+_BITS = ("load_in_4bit", "load_in_8bit")
+
+
+def scaler_on_bf16_adapter(context: Context, **_: object) -> Iterator[Hit]:
+    """fp16=True with a quantised model whose adapter trl casts to bfloat16."""
+    job = context.job
+    trl = version(job, "trl")
+    for training in job.trainings:
+        since = _CASTS_SINCE.get(training.method or "")
+        value = training.arguments.get("fp16")
+        if since is None or not trl or value is None or not true(value):
+            continue
+        flags = [(training.quantization or {}).get(n) or setting(training, n) for n in _BITS]
+        if not any(map(true, flags)) or not at_least(trl, since):
+            continue
+        # A script that casts weights itself may well cast these back.
+        if re.search(r"\.float\(\)|\.to\(torch\.float(?:32|16)\b|unsloth", code(job), re.I):
+            continue
+        yield Hit(
+            value.place or job.place,
+            {"trl": shown(job, "trl")},
+            {"fp16": True, "trl": trl},
+            summary="fp16=True, and {trl} casts the adapter of a quantised model to bfloat16.",
+        )

@@ -117,5 +117,5 @@ def test_the_time_limit_leaves_nothing_running() -> None:
     log, _, ended = run_local.run(default_plan("cpu"), timeout=2)
     assert "time limit" in ended
     assert judge(log, exit_code=None, ended=ended).word in ("none", "fails")
-    left = subprocess.run(["pgrep", "-f", "smoke/payload.py"], capture_output=True, check=False)
+    left = subprocess.run(["pgrep", "-f", "ftdoctor_smoke.pyz"], capture_output=True, check=False)
     assert left.stdout == b""

@@ -1,6 +1,6 @@
 """The request of a remote smoke run: image, command, environment, secrets, time limit, labels.
 
-The payload travels inside the command (compressed, base64), the plan in FTDOCTOR_SMOKE: no bucket
+The payload travels inside the command (a zip, base64), the plan in FTDOCTOR_SMOKE: no bucket
 and no upload. The job's own image and packages are used where they are known.
 """
 
@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import base64
 import json
-import zlib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.value import get
 from ftdoctor.redact import names_secret, redact
+from ftdoctor.smoke.bundle import program
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job, Requirement
 
-PAYLOAD = Path(__file__).with_name("payload.py")
 UV_IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"
 #: What a smoke run with no job is made of.
 PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets")
@@ -71,15 +69,6 @@ def encoded(plan: dict[str, Any]) -> str:
         if len(text) <= MOST_PLAN_BYTES or not rows:
             return text
         plan["rows"] = rows[: len(rows) // 2]
-
-
-def program() -> str:
-    """Return Python code of one line that runs the payload."""
-    packed = base64.b64encode(zlib.compress(PAYLOAD.read_bytes(), 9)).decode()
-    return (
-        "import base64,zlib;exec(compile(zlib.decompress(base64.b64decode("
-        f"'{packed}')),'ftdoctor_smoke.py','exec'))"
-    )
 
 
 def remote_plan(plan: dict[str, Any]) -> dict[str, Any]:

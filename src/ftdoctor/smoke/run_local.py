@@ -13,10 +13,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftdoctor.smoke.bundle import NAME, bundle
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-PAYLOAD = Path(__file__).with_name("payload.py")
 
 
 def run(
@@ -36,8 +36,10 @@ def run(
     with tempfile.TemporaryDirectory(prefix="ftdoctor-smoke-") as folder:
         path = Path(folder, "plan.json")
         path.write_text(json.dumps({"folder": folder, **plan}), "utf-8")
+        payload = Path(folder, NAME)
+        payload.write_bytes(bundle())
         process = subprocess.Popen(
-            [python, str(PAYLOAD), str(path)],
+            [python, str(payload), str(path)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "diff": False,
     "offline": False,
     "online": False,
+    "local": False,
     "deadline": 10.0,
     "require_smoke": "",
     "verbose": False,
@@ -76,14 +77,21 @@ def inspect_jobs(
         gather = gatherer(
             online=options.get("online", False), deadline=options.get("deadline", 10.0)
         )
+    look = None
+    if options.get("look") and any(job.platform == "local" for job in reading.jobs):
+        from ftdoctor.facts.machine import looker
+
+        look = looker(local=bool(options.get("local")))
     inspection = inspect(
         reading.jobs,
         checks(config.rules),
         config,
         with_=pins([*config.with_, *options.get("with_", ())]),
         gather=gather,
+        look=look,
         tracked=tracked_files,
         require_smoke=options.get("require_smoke") or config.require_smoke,
+        home=options.get("home", ""),
     )
     inspection.online = bool(options.get("online"))
     by_name = {str(path) for path in named or []}
@@ -106,6 +114,7 @@ def check(paths: Sequence[Path | str], options: dict[str, Any]) -> int:
         if str(path) != "-" and not os.path.exists(path):
             raise UsageError(f"{path}: no such file or folder.", "Check the path.")
     config = _config(options)
+    options = options | {"look": True}
     inspection = inspect_paths(paths or None, config, options)
     if options["fix"] or options["diff"]:
         return _fix(inspection, options, paths or None, config)

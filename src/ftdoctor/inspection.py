@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.checks.context import Context, now
-from ftdoctor.records import dataclass, field
+from ftdoctor.records import dataclass, field, replace
 from ftdoctor.rulebook.model import (
     SEVERITIES,
     Crashed,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ftdoctor.checks.context import Tracked
     from ftdoctor.config import Config
+    from ftdoctor.facts.machine import Machine
     from ftdoctor.job.model import Job, Unread
     from ftdoctor.rulebook.load import Rulebook
     from ftdoctor.rulebook.model import Rule
@@ -41,8 +42,8 @@ class JobReport:
     crashed: list[Crashed] = field(default_factory=list)
     ignored: list[Ignored] = field(default_factory=list)
     passed: int = 0
-    #: Live facts that were asked, for the report: (what, answer).
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    #: What checks have to say of the job beside findings: label, text.
+    told: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -99,37 +100,49 @@ def inspect(
     *,
     with_: Mapping[str, str] | None = None,
     gather: Callable[[Job], Mapping[str, Any]] | None = None,
+    look: Callable[[Job], Machine | None] | None = None,
     tracked: Tracked = None,
     require_smoke: str = "",
+    home: str = "",
 ) -> Inspection:
     """Run the chosen rules on every job.
 
-    `gather` asks the world for the facts of a job; None means offline. `tracked` are the files git
-    tracks, or what asks git for them when a rule wants to know.
+    `gather` asks the world for the facts of a job; None means offline. `look` looks at this machine
+    for a job that trains here, which needs no network; None means not to. `tracked` are the files git
+    tracks, or what asks git for them when a rule wants to know. `home` is the folder whose kept
+    smoke runs count, the present one if "".
     """
     from ftdoctor.job.versions import resolve_job
 
     rules = [r for r in book.with_before() if chosen(r, config.select, config.ignore)]
     if gather is None:  # nothing was asked: rules on answers have nothing to look at
-        rules = [r for r in rules if r.before and not r.before.check.startswith("live_")]
+        rules = [r for r in rules if not _check(r).startswith(("live_hub.", "live_google."))]
+    if look is None:
+        rules = [r for r in rules if not _check(r).startswith("live_machine.")]
     own = [r for r in rules if r.code.startswith(SELF_AREA)]
     rules = [r for r in rules if not r.code.startswith(SELF_AREA)]
     inspection = Inspection(rules=[*rules, *own], fail_on=config.fail_on)
     moment = now()
-    unproved: Callable[[Job], bool] | None = None
+    smoke_results = _kept(home)
+    unproved: Callable[[Job], str] | None = None
     if require_smoke:
         from ftdoctor.smoke.required import lacking
 
-        unproved = lacking(require_smoke)
+        unproved = lacking(require_smoke, smoke_results())
     seen: set[tuple[str, str, str]] = set()
     for job in jobs:
         _remember_secrets(job)
+        job.machine = look(job) if look else None
         resolve_job(job, dict(with_ or {}))
         context = Context(job, gather(job) if gather else {}, moment, tracked)
-        context.lacks_smoke = require_smoke if unproved is not None and unproved(job) else ""
-        report = JobReport(job)
+        context.smoke_results = smoke_results
+        if unproved is not None and (why := unproved(job)):
+            context.lacks_smoke, context.lacks_because = require_smoke, why
+        report = JobReport(job, told=context.told)
         ignores = inline_ignores([job.source, *job.sources])
         for result in run(rules, context):
+            if job.machine is not None and not job.machine.meant:
+                result = _softer(result, rules)
             _sort_in(report, result, ignores, seen)
         context.ignores = ignores
         for result in run(own, context):
@@ -137,6 +150,41 @@ def inspect(
         report.findings.sort(key=_order)
         inspection.jobs.append(report)
     return inspection
+
+
+def _check(rule: Rule) -> str:
+    return rule.before.check if rule.before else ""
+
+
+#: Checks that judge a job by the machine it runs on.
+_OF_MACHINE = ("gpu.", "memory.", "disk.", "bnb.", "live_machine.", "shell_steps.more_ranks_")
+
+
+def _softer(result: Any, rules: list[Rule]) -> Any:
+    """Make an error that rests on this machine a warning: nobody said that the job runs here."""
+    if not isinstance(result, Finding) or result.severity != "error":
+        return result
+    check = next((_check(rule) for rule in rules if rule.code == result.code), "")
+    return replace(result, severity="warning") if check.startswith(_OF_MACHINE) else result
+
+
+def _kept(home: str) -> Callable[[], list[dict[str, Any]]]:
+    """Return what reads the kept smoke runs, once, when they are first wanted."""
+    found: list[list[dict[str, Any]]] = []
+
+    def results() -> list[dict[str, Any]]:
+        if not found:
+            from ftdoctor.smoke.home import has_results
+
+            kept: list[dict[str, Any]] = []
+            if has_results(home or None):
+                from ftdoctor.smoke.state import results as read
+
+                kept = read(home or None)
+            found.append(kept)
+        return found[0]
+
+    return results
 
 
 def _remember_secrets(job: Job) -> None:

@@ -40,6 +40,13 @@ class Context:
     tracked: Tracked = None
     #: The age within which a smoke run had to pass and did not (`--require-smoke`), "" if none.
     lacks_smoke: str = ""
+    #: Why it is not proved, in words that complete "because".
+    lacks_because: str = ""
+    #: Gives the results of the smoke runs that are kept here, newest first; None when there can be
+    #: none (a text that is no file). They are read when a check first wants them.
+    smoke_results: Callable[[], list[dict[str, Any]]] | None = None
+    #: What checks have to say of the job beside findings, for the head of the report: label, text.
+    told: dict[str, str] = field(default_factory=dict)
     #: Ignores written in the inputs; set when the other rules have run.
     ignores: list[InlineIgnore] = field(default_factory=list)
 

@@ -32,4 +32,5 @@ def smoke_missing(context: Context) -> Iterator[Hit]:
     """A passed smoke run is demanded, and none of this very job is fresh enough."""
     if context.lacks_smoke:
         place = context.job.place
-        yield Hit(place, {"age": context.lacks_smoke, "path": place.path})
+        captures = {"age": context.lacks_smoke, "path": place.path, "why": context.lacks_because}
+        yield Hit(place, captures, {"why": context.lacks_because})

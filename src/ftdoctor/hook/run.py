@@ -108,7 +108,9 @@ def _check(tree: str, paths: list[str]) -> int:
         write(tree, paths, folder)
         os.chdir(folder)
         try:
-            inspection = inspect_paths([Path(p) for p in paths if os.path.isfile(p)], config, {})
+            inspection = inspect_paths(
+                [Path(p) for p in paths if os.path.isfile(p)], config, {"home": here}
+            )
         finally:
             os.chdir(here)
     code = inspection.exit_code()

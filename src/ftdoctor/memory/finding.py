@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ftdoctor.checks.context import Context
     from ftdoctor.memory.from_job import JobMemory
+    from ftdoctor.memory.measured import Measurement
     from ftdoctor.memory.settings import TrainingSettings
 
 #: Tokens of a sample where a job does not say how long its samples are.
@@ -41,10 +42,36 @@ def fits(context: Context, want: str = "", **_: object) -> Iterator[Hit | Unsure
         return
     prediction = predict(job.settings, hopper=job.card.hopper)
     verdict = judge(prediction, job.card)
-    kind = kind_of(job, prediction, verdict)
+    seen = _measurement(context, job)
+    kind = kind_of(job, prediction, verdict) if seen is None else _measured_kind(seen, job)
+    if kind == "oom":
+        kind = _largest(prediction)
     if kind != want:
         return
-    yield _hit(job, prediction, verdict, kind)
+    yield _hit(job, prediction, verdict, kind, seen)
+
+
+def _measurement(context: Context, job: JobMemory) -> Measurement | None:
+    """Return the measured peak of this very step, if a smoke run took one; it overrules."""
+    if context.smoke_results is None:
+        return None
+    results = context.smoke_results()
+    if not results:
+        return None
+    from ftdoctor.memory import measured
+
+    found = measured.match(measured.measurements(results), job)
+    if found is not None:
+        context.told["memory"] = measured.sentence(found, job)
+    return found
+
+
+def _measured_kind(seen: Measurement, job: JobMemory) -> str:
+    """Return "oom", "tight", or "" where the measured step fits."""
+    from ftdoctor.memory.measured import judge as judged
+
+    word = judged(seen, job)
+    return "" if word == "fits" else word
 
 
 def kind_of(job: JobMemory, prediction: Prediction, verdict: Verdict) -> str:
@@ -78,6 +105,11 @@ def kind_of(job: JobMemory, prediction: Prediction, verdict: Verdict) -> str:
     outlined = settings.trainer in OUTLINED or prediction.confidence == "low"
     if not sure or not above or outlined:
         return "tight"
+    return _largest(prediction)
+
+
+def _largest(prediction: Prediction) -> str:
+    """Return the rule of what the peak is made of: "optimizer", "logits" or "activations"."""
     if prediction.phase == "optimizer step":
         return "optimizer"
     rest = {k: v for k, v in prediction.parts.items() if k != "weights"}
@@ -102,7 +134,13 @@ def _floor(settings: TrainingSettings) -> int:
     return static.weight_bytes(settings) + adapters + gradients + states
 
 
-def _hit(job: JobMemory, prediction: Prediction, verdict: Verdict, kind: str) -> Hit:
+def _hit(
+    job: JobMemory,
+    prediction: Prediction,
+    verdict: Verdict,
+    kind: str,
+    seen: Measurement | None = None,
+) -> Hit:
     settings, card = job.settings, job.card
     changes = advise(settings, card)
     helping = [c for c in changes if c.verdict.word == "fits"] or changes
@@ -126,7 +164,7 @@ def _hit(job: JobMemory, prediction: Prediction, verdict: Verdict, kind: str) ->
         "vocabulary": settings.shape.vocab,
         "trl": settings.versions.get("trl", ""),
     }
-    evidence = {
+    evidence: dict[str, Any] = {
         "allocated_bytes": prediction.allocated,
         "reserved_bytes": prediction.reserved,
         "line_bytes": verdict.line,
@@ -149,7 +187,22 @@ def _hit(job: JobMemory, prediction: Prediction, verdict: Verdict, kind: str) ->
         ],
         "assumptions": [*job.notes, *prediction.reasons],
     }
-    return Hit(job.place, captures, evidence, summary=_summary(captures, verdict, kind))
+    if seen is None:
+        return Hit(job.place, captures, evidence, summary=_summary(captures, verdict, kind))
+    evidence["measured"] = {
+        "date": seen.date,
+        "card": seen.card,
+        "fits": seen.fits,
+        "allocated_bytes": seen.allocated or None,
+        "reserved_bytes": seen.reserved or None,
+    }
+    from ftdoctor.memory.measured import sentence
+
+    return Hit(job.place, captures, evidence, summary=f"{_capital(sentence(seen, job))}. {best}.")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _summary(captures: dict[str, Any], verdict: Verdict, kind: str) -> str:

@@ -59,7 +59,10 @@ def document(inspection: Inspection) -> dict[str, Any]:
 
     `job` is the first job, `jobs` all of them; every finding names its job by index.
     """
-    jobs = [job_json(report.job) for report in inspection.jobs]
+    jobs = [
+        {**job_json(report.job), **({"told": dict(report.told)} if report.told else {})}
+        for report in inspection.jobs
+    ]
     index = {id(report): number for number, report in enumerate(inspection.jobs)}
     result = {
         "schema_version": SCHEMA_VERSION,

@@ -94,7 +94,7 @@ def _job(report: JobReport, width: int) -> Iterator[str]:
     title = f"{job.place.path}:{job.place.line}" if job.place.line > 1 else job.place.path
     name = f" {job.name}" if job.name else ""
     yield style(redact(f"{title}{name}"), bold=True) + f"  {FORMS.get(job.form, job.form)}"
-    for label, text in lines(job):
+    for label, text in (*lines(job), *report.told.items()):
         yield from _wrap(text, width, " " * 12, f"  {label:<10}")
     for unread in job.unread[:4]:
         yield from _wrap(not_read(unread), width, " " * 12, "  not read  ")

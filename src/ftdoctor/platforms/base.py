@@ -1,17 +1,22 @@
 """The small interface that every platform answers to: a job's state, its log, its end.
 
-`explain` asks for a job and its log. Submitting and cancelling, for smoke runs, come behind the
-same names.
+`explain` asks for a job and its log. Submitting, finding by label and cancelling, for smoke runs,
+come behind the same names.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ftdoctor.errors import UnreadableInput
 from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class Refused(UnreadableInput):
+    """The platform answered that it starts no job: none was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,15 @@ class RemoteJob:
     created: str = ""
     #: Facts for the report: machine, GPU, image, duration, cost, token.
     facts: dict[str, Any] = field(default_factory=dict)
+    #: What the platform says of its state or its end; "" when it says nothing.
+    message: str = ""
+    #: Seconds that it has run, as the platform counts them; None when it does not say.
+    running_seconds: float | None = None
+
+    @property
+    def plain_state(self) -> str:
+        """The state without the platform's prefix: RUNNING, SUCCEEDED, COMPLETED, ..."""
+        return self.state.removeprefix("JOB_STATE_").removeprefix("PIPELINE_STATE_")
 
 
 class Platform(Protocol):

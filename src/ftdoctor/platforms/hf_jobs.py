@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.errors import UnreadableInput, UsageError
-from ftdoctor.platforms.base import JobId, RemoteJob
+from ftdoctor.platforms.base import JobId, Refused, RemoteJob
 from ftdoctor.redact import redact
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ _TO_DO = {
     f"    {_TOKENS}/new?tokenType=fineGrained&ownUserPermissions=job.write",
     429: "Wait and try again.",
 }
-
-
-class Refused(UnreadableInput):
-    """The platform answered that it starts no job: none was made."""
 
 
 class HfJobs:
@@ -86,6 +82,10 @@ class HfJobs:
             str(raw.get("createdAt") or ""),
         )
         remote.facts = self._facts(raw, state)
+        remote.message = str(status.get("message") or raw.get("cancelReason") or "")
+        seconds = (raw.get("durations") or {}).get("runningSecs")
+        if isinstance(seconds, (int, float)):
+            remote.running_seconds = float(seconds)
         return remote
 
     def _facts(self, raw: dict[str, Any], state: str) -> dict[str, Any]:

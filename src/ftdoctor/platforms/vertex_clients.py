@@ -1,0 +1,127 @@
+"""Google's own clients for Vertex AI jobs and Cloud Logging, set up for an endpoint.
+
+google-cloud-aiplatform's `JobServiceClient` and `PipelineServiceClient`, and google-cloud-logging's
+`Client` over HTTP. They come with the extra `vertex` and are imported here only. REST unless the
+endpoint is a bare `host:port` (see `google_endpoints`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ftdoctor.errors import UnreadableInput
+from ftdoctor.platforms.google_endpoints import Endpoint, endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+#: entries.list allows 1000 entries a page (types/logging.py of google-cloud-logging 3.17).
+PAGE = 1000
+
+
+def credentials(where: Endpoint) -> Any:
+    """Return the caller's credentials; anonymous ones where nothing is signed.
+
+    Raises:
+        UnreadableInput: there are none.
+    """
+    import google.auth.credentials
+
+    if not where.signed:
+        return google.auth.credentials.AnonymousCredentials()
+    import google.auth
+    import google.auth.exceptions
+
+    try:
+        found, _ = google.auth.default(scopes=[_SCOPE])
+    except google.auth.exceptions.DefaultCredentialsError:
+        raise UnreadableInput(
+            "There are no Google credentials here.",
+            "Log in:  gcloud auth application-default login",
+        ) from None
+    return found
+
+
+def _channel(where: Endpoint) -> Any:
+    import grpc
+
+    return grpc.insecure_channel(where.address)
+
+
+def _client(kind: Any, transports: Any, where: Endpoint) -> Any:
+    """Return a client of a service of aiplatform_v1."""
+    if where.grpc and not where.signed:
+        return kind(transport=transports["grpc"](channel=_channel(where)))
+    return kind(
+        credentials=credentials(where),
+        transport="grpc" if where.grpc else "rest",
+        client_options={"api_endpoint": where.address},
+    )
+
+
+def jobs(region: str) -> Any:
+    """Return the client for custom jobs of a region."""
+    from google.cloud import aiplatform_v1
+    from google.cloud.aiplatform_v1.services.job_service import transports
+
+    return _client(
+        aiplatform_v1.JobServiceClient,
+        transports._transport_registry,
+        endpoint("aiplatform", region),
+    )
+
+
+def pipelines(region: str) -> Any:
+    """Return the client for training pipelines of a region."""
+    from google.cloud import aiplatform_v1
+    from google.cloud.aiplatform_v1.services.pipeline_service import transports
+
+    return _client(
+        aiplatform_v1.PipelineServiceClient,
+        transports._transport_registry,
+        endpoint("aiplatform", region),
+    )
+
+
+def entries(project: str, wanted: str) -> Iterator[dict[str, Any]]:
+    """Yield the log entries of a project that a filter wants, oldest first, as LogEntry JSON."""
+    from google.cloud import logging_v2
+
+    where = endpoint("logging")
+    if where.grpc:
+        yield from _entries_grpc(where, project, wanted)
+        return
+    client = logging_v2.Client(
+        project=project,
+        credentials=credentials(where),
+        client_options={"api_endpoint": where.address} if where.named else None,
+        _use_grpc=False,
+    )
+    for entry in client.list_entries(
+        resource_names=[f"projects/{project}"],
+        filter_=wanted,
+        order_by="timestamp asc",
+        page_size=PAGE,
+    ):
+        yield entry.to_api_repr()
+
+
+def _entries_grpc(where: Endpoint, project: str, wanted: str) -> Iterator[dict[str, Any]]:
+    from google.cloud.logging_v2.services.logging_service_v2 import (
+        LoggingServiceV2Client,
+        transports,
+    )
+    from google.cloud.logging_v2.types import LogEntry
+    from google.protobuf import json_format
+
+    client = _client(LoggingServiceV2Client, transports._transport_registry, where)
+    request = {
+        "resource_names": [f"projects/{project}"],
+        "filter": wanted,
+        "order_by": "timestamp asc",
+        "page_size": PAGE,
+    }
+    for entry in client.list_log_entries(request=request):
+        found: dict[str, Any] = json_format.MessageToDict(LogEntry.pb(entry))
+        yield found

@@ -108,8 +108,8 @@ def inspect(
     """Run the chosen rules on every job.
 
     `gather` asks the world for the facts of a job; None means offline. `look` looks at this machine
-    for a job that trains here, which needs no network; None means not to. `tracked` are the files git
-    tracks, or what asks git for them when a rule wants to know. `home` is the folder whose kept
+    for a job that trains here, which needs no network; None means not to. `tracked` are the files
+    git tracks, or what asks git for them when a rule wants to know. `home` is the folder whose kept
     smoke runs count, the present one if "".
     """
     from ftdoctor.job.versions import resolve_job

@@ -73,8 +73,13 @@ def host_ram(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def boot_disk(context: Context, **_: object) -> Iterator[Hit]:
-    """A boot disk that the download of the weights alone fills."""
+    """A boot disk that the download of the weights alone fills; the disks of this machine."""
     job = context.job
+    if job.machine is not None:
+        from ftdoctor.checks.live_machine import disk
+
+        yield from disk(context)
+        return
     if job.platform != "vertex" or not job.pools or _cached_elsewhere(job):
         return
     pool = job.pools[0]

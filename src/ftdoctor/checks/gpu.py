@@ -89,8 +89,15 @@ def flash_attention(context: Context) -> Iterator[Hit]:
             yield Hit(value.place, {"attention": name, "needed": needed, **_gpu_facts(machine)})
 
 
+def _torch_here(job: Job) -> str:
+    """Return the torch installed on the machine that a job runs on, "" when it brings its own."""
+    kind = job.environment.kind if job.environment else ""
+    here = job.machine.installed if job.machine and kind == "local" else None
+    return here.packages.get("torch", "") if here else ""
+
+
 def _torch_build(job: Job) -> Build | None:
-    torch = version(job, "torch")
+    torch = version(job, "torch") or _torch_here(job)
     if not torch:
         return None
     arch = job.environment.arch if job.environment else "x86_64"
@@ -124,6 +131,10 @@ def architecture(context: Context) -> Iterator[Hit]:
 
 def _driver(job: Job) -> dict[str, Any] | None:
     """Return the newest evidence on the driver of this job's machines, or None."""
+    if job.machine is not None and job.machine.nvidia.cuda:
+        nvidia = job.machine.nvidia
+        seen = f"{nvidia.source} of this machine: driver {nvidia.driver}"
+        return {"cuda": nvidia.cuda, "evidence": seen, "date": "now", "here": nvidia.driver}
     pool = job.pool
     machine = ""
     if job.platform == "vertex" and pool is not None and pool.machine_type is not None:
@@ -164,13 +175,25 @@ def driver(context: Context) -> Iterator[Hit]:
             "cuda": build.cuda,
             "driver_cuda": row["cuda"],
             "found": f"{row['cuda'].split('.')[0]}0{row['cuda'].split('.')[1]}0",
-            "machine": text(job.pool.machine_type if job.pool else None) or text(job.flavor),
+            "machine": text(job.pool.machine_type if job.pool else None)
+            or text(job.flavor)
+            or "this machine",
         },
         {"evidence": row["evidence"], "seen": row["date"], "origin": shown(job, "torch")},
-        severity="warning",
-        summary=f"{shown(job, 'torch')} is built for CUDA {build.cuda}; the newest driver seen on "
+        severity="error" if "here" in row else "warning",
+        summary=f"{_named(job, build)} is built for CUDA {build.cuda}; the driver of this machine "
+        f"({row['here']}) runs up to CUDA {row['cuda']}: torch will not see the GPU"
+        if "here" in row
+        else f"{shown(job, 'torch')} is built for CUDA {build.cuda}; the newest driver seen on "
         f"these machines supports CUDA {row['cuda']} ({row['date']})",
     )
+
+
+def _named(job: Job, build: Build) -> str:
+    """Return torch as a person would look for it: with the folder, when it is installed here."""
+    if version(job, "torch") or job.machine is None or job.machine.installed is None:
+        return shown(job, "torch")
+    return f"torch {build.version} in {job.machine.installed.prefix}"
 
 
 def cuda_image(context: Context) -> Iterator[Hit]:

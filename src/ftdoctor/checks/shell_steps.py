@@ -218,7 +218,8 @@ def more_ranks_than_gpus(context: Context, **_: object) -> Iterator[Hit]:
     from ftdoctor.checks.about import _processes
 
     job = context.job
-    if not launched(job) or not remote(job):
+    here = job.machine is not None
+    if not here and not (launched(job) and remote(job)):
         return
     gpus = gpu_count(job)
     if gpus is None or gpus == 0:

@@ -42,6 +42,11 @@ from ftdoctor.report import FORMATS
 @click.option("--offline", is_flag=True, help="Ask nothing of the network.")
 @click.option("--online", is_flag=True, help="What could not be asked makes the exit code 4.")
 @click.option(
+    "--local",
+    is_flag=True,
+    help="The job runs on this machine, with the packages installed here.",
+)
+@click.option(
     "--deadline",
     type=click.FloatRange(min=0.1),
     default=10.0,

@@ -6,8 +6,8 @@ import os
 import platform
 import sys
 from importlib import metadata
-from pathlib import Path
 
+from ftdoctor.environment.nvidia import Nvidia, nvidia
 from ftdoctor.records import dataclass, field
 
 #: In the order that a reader of an issue looks for them.
@@ -16,28 +16,6 @@ PACKAGES = (
     "huggingface-hub", "safetensors", "numpy", "flash-attn", "xformers", "deepspeed", "unsloth",
     "liger-kernel", "vllm", "triton", "google-cloud-aiplatform", "wandb", "trackio",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """One GPU as NVML shows it. Memory in bytes; compute capability as (major, minor)."""
-
-    name: str
-    memory: int
-    free: int
-    capability: tuple[int, int]
-    processes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Nvidia:
-    """Driver and GPUs, or why they could not be read."""
-
-    driver: str = ""
-    #: Highest CUDA that the driver runs, "12.4".
-    cuda: str = ""
-    gpus: tuple[Gpu, ...] = ()
-    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,54 +50,6 @@ def packages() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def nvidia() -> Nvidia:
-    """Ask NVML (package nvidia-ml-py) for the driver and the GPUs."""
-    try:
-        import pynvml
-    except ImportError:
-        return _from_proc()
-    try:
-        pynvml.nvmlInit()
-    except Exception as error:
-        seen = _from_proc()
-        return Nvidia(seen.driver, problem=seen.problem or f"NVML does not start: {error}")
-    try:
-        number = pynvml.nvmlSystemGetCudaDriverVersion_v2()
-        gpus = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-            gpus.append(
-                Gpu(
-                    str(pynvml.nvmlDeviceGetName(handle)),
-                    int(memory.total),
-                    int(memory.free),
-                    tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle)),
-                    len(pynvml.nvmlDeviceGetComputeRunningProcesses(handle)),
-                )
-            )
-        return Nvidia(
-            str(pynvml.nvmlSystemGetDriverVersion()),
-            f"{number // 1000}.{number % 1000 // 10}",
-            tuple(gpus),
-        )
-    except Exception as error:
-        return Nvidia(problem=f"NVML answered with an error: {error}")
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _from_proc() -> Nvidia:
-    """Read the driver version that the Linux kernel module states; no GPU details."""
-    path = Path("/proc/driver/nvidia/version")
-    try:
-        words = path.read_text().split()
-    except OSError:
-        return Nvidia(problem="no NVIDIA driver seen (nothing at /proc/driver/nvidia)")
-    version = next((w for w in words if w[:1].isdigit() and w.count(".") >= 1), "")
-    return Nvidia(version, problem="install nvidia-ml-py to see the GPUs")
 
 
 def token_kind(token: str) -> str:
@@ -183,7 +113,7 @@ def gather() -> Environment:
         python=f"{platform.python_version()} ({sys.executable})",
         system=platform.platform(),
         packages=packages(),
-        nvidia=nvidia(),
+        nvidia=nvidia(sure=True),
         token=token(),
         google=google(),
         variables={name: os.environ[name] for name in _VARIABLES if name in os.environ},

@@ -10,6 +10,7 @@ from ftdoctor.records import dataclass
 from ftdoctor.tables import table
 
 if TYPE_CHECKING:
+    from ftdoctor.facts.machine import Machine
     from ftdoctor.job.model import Job
     from ftdoctor.job.source import Place
 
@@ -96,6 +97,8 @@ def hardware(job: Job) -> Hardware:
         return _machine(job)
     if job.platform == "colab":
         return _colab(job)
+    if job.machine is not None:
+        return _here(job.machine)
     return Hardware(source="the job does not say on what it runs")
 
 
@@ -113,6 +116,51 @@ def _colab(job: Job) -> Hardware:
         cpu_only=False,
         place=job.place,
         source="the notebook's metadata",
+    )
+
+
+def gpu_of_name(name: str) -> str:
+    """Return the key in table `gpus` of a GPU as NVML and torch name it, "" for any other."""
+    for key, row in _gpus().items():
+        if name in row["nvidia_smi_names"] or name.removeprefix("NVIDIA ") == key:
+            return key
+    return ""
+
+
+#: torch sees a little less than NVML counts: 0.965 to 0.99 on the cards of the table.
+_TORCH_SEES = 0.965
+
+
+def _here(machine: Machine) -> Hardware:
+    """Return this machine; the memory of the GPU is what torch would see of it."""
+    ram = machine.memory.total / 1e9 if machine.memory else None
+    disk = machine.output.free / 1e9 if machine.output else None
+    gpu = machine.gpu
+    if gpu is None or gpu.mig:
+        nothing = machine.meant and machine.without_gpu
+        return Hardware(
+            name="this machine",
+            ram_gb=ram,
+            disk_gb=disk,
+            cpu_only=True if nothing else None,
+            source=machine.nvidia.problem or machine.hidden or "the GPU is cut into MIG instances",
+        )
+    total = gpu.memory / 2**30
+    key = gpu_of_name(gpu.name)
+    seen = _facts(key)[1]
+    if seen is None or not 0.95 * total < seen <= total:
+        key, seen = "", total * _TORCH_SEES
+    major, minor = gpu.capability
+    return Hardware(
+        gpu=key,
+        name=f"{gpu.name} of this machine",
+        count=len(machine.gpus),
+        memory_gib=round(seen, 2),
+        capability=f"{major}.{minor}" if major else "",
+        ram_gb=ram,
+        disk_gb=disk,
+        cpu_only=False,
+        source=machine.nvidia.source,
     )
 
 

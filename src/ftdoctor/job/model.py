@@ -15,6 +15,7 @@ from ftdoctor.records import dataclass, field
 if TYPE_CHECKING:
     import ast
 
+    from ftdoctor.facts.machine import Machine
     from ftdoctor.job.environment import Environment
     from ftdoctor.job.source import Place, Source
     from ftdoctor.job.value import Value
@@ -187,6 +188,20 @@ class Dataset:
     place: Place | None = None
 
 
+@dataclass(frozen=True)
+class SplitUse:
+    """Something done with a DatasetDict, the dict of splits that load_dataset gives.
+
+    `what` is "passed" (to the trainer as `name`), "item" (the split `name` is taken) or "call" (the
+    method `name` is called on it). `splits` are its splits when they are known.
+    """
+
+    what: str
+    name: str
+    splits: tuple[str, ...] | None = None
+    place: Place | None = None
+
+
 @dataclass(eq=False)
 class Training:
     """What the training code asks for, read from the script, the CLI arguments or their YAML.
@@ -208,6 +223,9 @@ class Training:
     model_kwargs: dict[str, Value[Any]] = field(default_factory=dict)
     tokenizer: Value[str] | None = None
     datasets: list[Dataset] = field(default_factory=list)
+    split_uses: list[SplitUse] = field(default_factory=list)
+    #: What every return of formatting_func gives: "list", "text", "dict", "" when not known.
+    formatting_returns: str = ""
     arguments: dict[str, Value[Any]] = field(default_factory=dict)
     #: The config class that holds `arguments` ("SFTConfig", "TrainingArguments", ...).
     config_class: Value[str] | None = None
@@ -284,6 +302,8 @@ class Job:
     packages: dict[str, Resolved] = field(default_factory=dict)
     #: Where the packages come from and how much of it is known; filled with `packages`.
     environment: Environment | None = None
+    #: This machine, when the job trains here; None elsewhere, or when nobody looked.
+    machine: Machine | None = None
     scripts: list[Script] = field(default_factory=list)
     trainings: list[Training] = field(default_factory=list)
     #: Keys that are not part of the spec, with their key path: gcloud sends or drops them unread.

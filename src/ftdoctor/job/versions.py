@@ -42,6 +42,8 @@ _RANK = {
 }
 _COMMAND = 7
 _TORCH = frozenset({"torch", "torchvision", "torchaudio", "triton"})
+#: Why the packages of a job that runs on some machine are not all known.
+_MORE_HERE = "the machine may have packages that the job does not name"
 _DOCUMENTS = (".md", ".mdx", ".rst", ".txt", ".qmd")
 #: What a uv environment made from a header or a project is built from.
 _UV_SCRIPT = frozenset({"pep723", "uv-with"})
@@ -64,19 +66,42 @@ def resolve_job(job: Job, with_: Mapping[str, str]) -> None:
             reason = "" if version else f"the version in {image.name} is not known"
             state[name] = Resolved(name, version, "image", floats, reason=reason)
         environment.absent = image.absent
+    here = _installed_here(job, environment)
+    state.update(here)
     for batch in _batches(job, environment, commands):
         _install(state, batch, environment, commands, forced, indexes)
     for name, version in forced.items():
         state[name] = Resolved(name, version, "with", specifier=f"=={version}")
     unread = _unread(job, environment, commands)
+    if "torch" in here:
+        unread = [reason for reason in unread if reason != _MORE_HERE]
     unknown_content = close(state, environment)
     reasons = [*unread, *unknown_content]
     environment.open_reason = environment.open_reason or "; ".join(reasons[:2])
-    known_base = environment.isolated or bool(environment.image and environment.image.whole)
+    known_base = (
+        "torch" in here
+        or environment.isolated
+        or bool(environment.image and environment.image.whole)
+    )
     environment.whole = known_base and not environment.open_reason
     if reasons:
         environment.absent = frozenset()
     job.packages = state
+
+
+def _installed_here(job: Job, environment: Environment) -> dict[str, Resolved]:
+    """Return what is installed on this machine, for a job said to run here and in no own env."""
+    machine = job.machine
+    if machine is None or not machine.meant or machine.installed is None:
+        return {}
+    if environment.kind != "local":
+        return {}
+    environment.python = environment.python or machine.installed.python
+    environment.python_source = environment.python_source or machine.installed.prefix
+    return {
+        name: Resolved(name, version, "installed")
+        for name, version in machine.installed.packages.items()
+    }
 
 
 def _batches(
@@ -282,7 +307,7 @@ def _unread(job: Job, environment: Environment, commands: list[Install]) -> list
     ):
         reasons.append("the project file that uv installs was not found")
     if environment.kind in ("local", "unknown"):
-        reasons.append("the machine may have packages that the job does not name")
+        reasons.append(_MORE_HERE)
     if environment.kind == "colab":
         reasons.append("Colab has many packages installed")
     elif environment.image is not None and not environment.isolated:

@@ -113,6 +113,10 @@ class _Reader:
         self.versions = {
             name: version for name in PACKAGES if (version := job.version(name)) is not None
         }
+        here = job.machine.installed if job.machine else None
+        if here is not None and job.environment is not None and job.environment.kind == "local":
+            found = {name: here.packages[name] for name in PACKAGES if name in here.packages}
+            self.versions = found | self.versions
 
     def argument(self, *names: str) -> Any:
         for name in names:

@@ -9,6 +9,8 @@ from ftdoctor.job.value import Value, get
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ftdoctor.environment.limits import Room
+    from ftdoctor.facts.machine import Machine
     from ftdoctor.job.model import Job, Training, WorkerPool
     from ftdoctor.job.source import Place
 
@@ -141,6 +143,8 @@ def job_json(job: Job) -> dict[str, Any]:
         }
         for name, r in sorted(job.packages.items())
     }
+    if job.machine is not None:
+        result["machine"] = machine_json(job.machine)
     result["training"] = [_training(t) for t in job.trainings]
     result["scripts"] = [s.source.path for s in job.scripts]
     result["not_read"] = [
@@ -167,6 +171,8 @@ def lines(job: Job) -> Iterator[tuple[str, str]]:
     hardware = _hardware(job, pool)
     if hardware:
         yield "runs on", hardware
+    if job.machine is not None:
+        yield "here", _machine(job.machine)
     if pool is not None and pool.image is not None:
         yield "image", shown(pool.image)
     training = job.training
@@ -184,6 +190,61 @@ def lines(job: Job) -> Iterator[tuple[str, str]]:
             versions.append(f"{name} {resolved.version}{' (floats)' if resolved.floating else ''}")
     if versions:
         yield "versions", ", ".join(versions)
+
+
+def _machine(machine: Machine) -> str:
+    """Return what decides most of this machine, on one line."""
+    nvidia = machine.nvidia
+    parts = [
+        f"{gpu.name}, {gpu.free / 2**30:.1f} of {gpu.memory / 2**30:.1f} GiB free"
+        for gpu in machine.gpus
+    ]
+    if not parts:
+        parts.append(machine.hidden or nvidia.problem or "no GPU")
+    if nvidia.driver:
+        cuda = f" (CUDA {nvidia.cuda})" if nvidia.cuda else ""
+        parts.append(f"driver {nvidia.driver}{cuda}")
+    torch = machine.installed.packages.get("torch", "") if machine.installed else ""
+    if torch:
+        parts.append(f"torch {torch}")
+    return " · ".join(parts)
+
+
+def machine_json(machine: Machine) -> dict[str, Any]:
+    """Return this machine as the JSON report shows it; sizes in bytes."""
+
+    def room(found: Room | None) -> dict[str, Any] | None:
+        if found is None:
+            return None
+        return {"path": found.path, "free": found.free, "total": found.total}
+
+    nvidia, memory = machine.nvidia, machine.memory
+    return {
+        "runs_here": machine.meant,
+        "driver": nvidia.driver,
+        "cuda": nvidia.cuda,
+        "problem": nvidia.problem or machine.hidden,
+        "asked": nvidia.source,
+        "gpus": [
+            {
+                "name": gpu.name,
+                "memory": gpu.memory,
+                "free": gpu.free,
+                "compute_capability": f"{gpu.capability[0]}.{gpu.capability[1]}",
+                "processes": gpu.processes,
+                "compute_mode": gpu.mode,
+                "mig": gpu.mig,
+            }
+            for gpu in machine.gpus
+        ],
+        "torch": machine.installed.packages.get("torch") if machine.installed else None,
+        "environment": machine.installed.prefix if machine.installed else None,
+        "memory": memory.total if memory else None,
+        "memory_limited": memory.limited if memory else None,
+        "shared_memory": room(machine.shared_memory),
+        "cache": room(machine.cache),
+        "output": room(machine.output),
+    }
 
 
 def _hardware(job: Job, pool: WorkerPool | None) -> str:

@@ -13,14 +13,13 @@ from ftdoctor.job.value import get
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job
-    from ftdoctor.smoke.verdict import Verdict
 
 #: A smoke run is short: a day is a slip of the hand.
 MOST_SECONDS = 86400
 
 
 @click.command("smoke")
-@click.argument("job", required=False, type=click.Path(exists=True))
+@click.argument("job", required=False, metavar="[JOB[:LINE]]")
 @click.option(
     "--gpu",
     default="cpu",
@@ -103,18 +102,23 @@ def _local(read: Job | None, options: dict[str, Any]) -> int:
         return 0
     _installed()
     from ftdoctor.smoke import run_local
+    from ftdoctor.smoke.killed import more, oom_kills
+    from ftdoctor.smoke.result import finish
     from ftdoctor.smoke.verdict import judge
 
+    before = oom_kills()
     timeout = options["timeout"] or 600.0
     log, code, ended = run_local.run(
         plan, timeout=timeout, memory_gib=options["memory_limit"], told=_progress()
     )
-    return _show(judge(log, exit_code=code, ended=ended), plan, options, read, None)
+    verdict = judge(log, exit_code=code, ended=ended, out_of_memory=more(before, oom_kills()))
+    return finish(verdict, plan, read, fmt=options["fmt"])
 
 
 def _remote(read: Job | None, options: dict[str, Any]) -> int:
     from ftdoctor.smoke import run_remote
     from ftdoctor.smoke.plan import default_plan, plan_for
+    from ftdoctor.smoke.result import finish
 
     where = _where(options, read)
     region = options["region"] or (get(read.region) if read and read.region else "") or ""
@@ -134,12 +138,13 @@ def _remote(read: Job | None, options: dict[str, Any]) -> int:
         click.echo(f"it would cost ${most} at most; nothing was started", err=True)
         return 0
     verdict, facts = run_remote.start(plan, read, given)
-    return _show(verdict, plan, options, read, facts)
+    return finish(verdict, plan, read, fmt=options["fmt"], run=facts)
 
 
 def _running(options: dict[str, Any]) -> int:
     """--resume and --cancel: the run that the state file names."""
     from ftdoctor.smoke import run_remote, running
+    from ftdoctor.smoke.result import finish
 
     if options["resume"] and options["cancel"]:
         raise UsageError("--resume and --cancel exclude each other.", "Give one of them.")
@@ -148,7 +153,31 @@ def _running(options: dict[str, Any]) -> int:
         return 0
     state = running.current()
     verdict, facts = run_remote.resume(_given(options))
-    return _show(verdict, state.get("plan") or {}, options, None, facts, state.get("fingerprint"))
+    return finish(
+        verdict,
+        state.get("plan") or {},
+        _job_of(state),
+        fmt=options["fmt"],
+        run=facts,
+        fingerprint=state.get("fingerprint"),
+    )
+
+
+def _job_of(state: dict[str, Any]) -> Job | None:
+    """Return the job of a run that is resumed, None where its files are gone or have changed."""
+    import os
+
+    from ftdoctor.errors import FtdoctorError
+    from ftdoctor.smoke.state import fingerprint
+
+    path = state.get("path")
+    if not isinstance(path, str) or not os.path.exists(path):
+        return None
+    try:
+        job = _job(f"{path}:{state.get('line') or 1}")
+    except FtdoctorError:
+        return None
+    return job if fingerprint(job) == state.get("fingerprint") else None
 
 
 def _given(options: dict[str, Any]) -> Any:
@@ -164,37 +193,6 @@ def _given(options: dict[str, Any]) -> Any:
     )
 
 
-def _show(
-    verdict: Verdict,
-    plan: dict[str, Any],
-    options: dict[str, Any],
-    read: Job | None,
-    facts: dict[str, Any] | None,
-    fingerprint: str | None = None,
-) -> int:
-    """Keep the result and print it."""
-    from ftdoctor.smoke import state
-
-    document = verdict.document(plan)
-    if facts is not None:
-        document["run"] = facts
-    path = state.keep(document, read, fingerprint)
-    if options["fmt"] == "json":
-        click.echo(json.dumps(document, indent=2))
-        return verdict.exit_code
-    from ftdoctor.redact import redact
-
-    rows = _rows(verdict, plan, markdown=options["fmt"] == "markdown")
-    if facts is not None:
-        rows.append(
-            f"{facts['platform']} job {facts['job']} on {facts['machine']}: "
-            f"{facts['running_seconds']:g} s, about ${facts['usd']:.2f}"
-        )
-    click.echo(redact("\n".join(rows)))
-    click.echo(f"kept in {path}", err=True)
-    return verdict.exit_code
-
-
 def _installed() -> None:
     """Say which extra is missing before a process is started for nothing."""
     from importlib.util import find_spec
@@ -203,17 +201,32 @@ def _installed() -> None:
         raise MissingExtra("smoke", "A smoke run")
 
 
-def _job(path: str | None) -> Job | None:
-    if path is None:
+def _job(named: str | None) -> Job | None:
+    """Return the job of a file: the one at FILE:LINE, else the first that trains.
+
+    Raises:
+        UsageError: there is no such file, or no job in it.
+    """
+    if named is None:
         return None
+    import os
+
+    from ftdoctor.commands.options import pins
+    from ftdoctor.config import find
     from ftdoctor.job.read import read
     from ftdoctor.job.versions import resolve_job
 
+    path, colon, line = named.rpartition(":")
+    if os.path.exists(named) or not (colon and line.isdigit()):
+        path, line = named, ""
+    if not os.path.exists(path):
+        raise UsageError(f"{path}: no such file or folder.", "Give a job file, or none at all.")
     jobs = read([path]).jobs
     if not jobs:
         raise UsageError(f"{path}: no job was found in it.", "Give a job file, or none at all.")
-    found = next((j for j in jobs if j.training is not None), jobs[0])
-    resolve_job(found, {})
+    at = [j for j in jobs if line and j.place.line == int(line)]
+    found = next((j for j in at or jobs if j.training is not None), (at or jobs)[0])
+    resolve_job(found, pins(find().with_))
     return found
 
 
@@ -229,34 +242,3 @@ def _progress() -> Any:
             click.echo(f"  {stage['stage']:<12} {mark} {stage.get('seconds', '')}", err=True)
 
     return told
-
-
-def _rows(verdict: Verdict, plan: dict[str, Any], *, markdown: bool) -> list[str]:
-    from ftdoctor.smoke.verdict import WORDS
-
-    rows = [f"{'## ' if markdown else ''}smoke: {WORDS[verdict.word]}"]
-    if verdict.reason:
-        rows.append(verdict.reason)
-    rows.append("")
-    for stage in verdict.stages:
-        if stage["stage"] == "end":
-            continue
-        mark = "ok" if stage.get("ok") else "FAILED"
-        facts = {k: v for k, v in stage.items() if k not in ("stage", "ok", "seconds", "error")}
-        text = ", ".join(f"{k} {v}" for k, v in facts.items())
-        lead = "- " if markdown else "  "
-        rows.append(
-            f"{lead}{stage['stage']:<11} {mark:<7} {stage.get('seconds', '')!s:>6} s  {text}"[:160]
-        )
-    cause = verdict.cause
-    if cause:
-        rows += [
-            "",
-            f"{cause['code']} {cause['name']}: {cause['summary']}",
-            f"  {cause['explain']}",
-        ]
-        rows += [f"  fix: {fix['text']}" for fix in cause["fixes"][:2]]
-    elif verdict.word == "fails":
-        rows += ["", "The cause is not one that the rulebook knows:", verdict.block[-1500:]]
-    rows += ["", *(f"{'- ' if markdown else '  '}note: {note}" for note in plan.get("notes", ()))]
-    return rows

@@ -104,15 +104,25 @@ def described(settings: TrainingSettings) -> dict[str, Any]:
 
 
 def differences(run: Mapping[str, Any], job: Mapping[str, Any]) -> list[str]:
-    """Return in which of the settings a run and a job differ, in words; empty when in none.
+    """Return in what a run and a job differ, settings and versions; empty when in nothing."""
+    return [*setting_differences(run, job), *version_differences(run, job)]
 
-    A version that `check` cannot tell for the job is no difference. Whether a padding mask was
-    there is none either: `judge` adds what it takes.
+
+def setting_differences(run: Mapping[str, Any], job: Mapping[str, Any]) -> list[str]:
+    """Return in which settings a run and a job differ, in words.
+
+    Whether there was a padding mask is no difference: `peak` adds what it takes.
     """
+    return [
+        f"{name} {_short(run.get(name))}, the job's {_short(job.get(name))}"
+        for name in sorted({*run, *job} - {"versions", "padding_mask"})
+        if run.get(name) != job.get(name)
+    ]
+
+
+def version_differences(run: Mapping[str, Any], job: Mapping[str, Any]) -> list[str]:
+    """Return which versions of a run are not the job's; one that is not known is no difference."""
     told = []
-    for name in sorted({*run, *job} - {"versions", "padding_mask"}):
-        if run.get(name) != job.get(name):
-            told.append(f"{name} {_short(run.get(name))}, the job's {_short(job.get(name))}")
     for name, version in sorted((job.get("versions") or {}).items()):
         installed = (run.get("versions") or {}).get(name)
         if installed != version:

@@ -138,6 +138,8 @@ def start(plan: dict[str, Any], job: Job | None, options: Options) -> tuple[Verd
         "submitted": time.time(),
         "plan": {k: v for k, v in plan.items() if k != "rows"},
         "fingerprint": _fingerprint(job),
+        "path": job.place.path if job is not None else "",
+        "line": job.place.line if job is not None else 0,
     }
     from ftdoctor.smoke.remote import Limits, Runner
     from ftdoctor.smoke.signals import Stop
@@ -245,6 +247,7 @@ def _judged(outcome: Outcome, state: dict[str, Any]) -> tuple[Verdict, Any]:
         "machine": state["machine"],
         "state": outcome.state,
         "running_seconds": round(outcome.seconds, 1),
+        "usd_per_hour": state["usd_per_hour"],
         "usd": round(ceiling(float(state["usd_per_hour"]), outcome.seconds), 4),
     }
     return verdict, facts

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from ftdoctor.smoke.killed import line_of
+
 MARK = "FTDOCTOR "
 WORDS = {"works": "WORKS", "fails": "FAILS", "none": "NO VERDICT"}
 EXITS = {"works": 0, "fails": 1, "none": 4}
@@ -21,6 +23,10 @@ class Verdict:
     cause: dict[str, Any] | None = None
     block: str = ""
     reason: str = ""
+    #: What `evidence.gather` found.
+    evidence: dict[str, Any] = field(default_factory=dict)
+    #: What `confirm.outcome` says, None for a whole run.
+    confirm: dict[str, Any] | None = None
 
     @property
     def exit_code(self) -> int:
@@ -39,6 +45,8 @@ class Verdict:
                 "stages": self.stages,
                 "cause": self.cause,
                 "error_block": self.block,
+                "evidence": self.evidence,
+                "confirm": self.confirm,
                 "plan": {k: v for k, v in plan.items() if k not in ("rows", "folder")},
             }
         )
@@ -61,9 +69,17 @@ def stages_of(log: str) -> list[dict[str, Any]]:
     return found
 
 
-def judge(log: str, *, exit_code: int | None, ended: str = "") -> Verdict:
-    """Return the verdict on a run's log. `ended` says why we ended it ourselves (time limit)."""
+def judge(
+    log: str, *, exit_code: int | None, ended: str = "", out_of_memory: bool = False
+) -> Verdict:
+    """Return the verdict on a run's log.
+
+    `ended` says why we ended it ourselves (time limit). `out_of_memory`: the kernel ended a process
+    for want of memory while the run was on (`killed.oom_kills`), which a log does not show.
+    """
     stages = stages_of(log)
+    if not ended:
+        log += line_of(exit_code, out_of_memory=out_of_memory)
     if stages and stages[-1].get("stage") == "end" and stages[-1].get("ok"):
         return Verdict("works", stages)
     if not stages and ended:

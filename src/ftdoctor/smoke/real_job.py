@@ -1,0 +1,173 @@
+"""From the seconds of a smoke run's step to the time and the price of the real job, with a range.
+
+The range: a step of the smoke run has every row filled to its full length, and the first of its few
+steps warms kernels and caches up. So the mean of the steps is the most that a step will take: the
+upper end is that mean, with a tenth on top for logging, checkpoints and evaluation, and the time
+until the first step as it was in the smoke run. The lower end is the quickest step; where rows are
+neither packed nor known to reach the length, half of it, because time goes with tokens while a part
+of each step (unpacking 4-bit weights, launching kernels, the optimizer) does not. Half is a
+judgement, not a measurement: ordinary chat rows are far below max_length, and steps below half of
+the full ones are rare for 4-bit weights. Downloading and loading the full model, where the smoke
+run did not, are not in it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+from ftdoctor.job.value import get
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ftdoctor.job.model import Job, Training
+
+#: Steps that are told where the number of the job's steps is not known.
+PER = 1000
+#: On top of the steps: logging, checkpoints, evaluation.
+REST = 1.10
+#: Share of a full step that a step of ordinary rows takes at least.
+SHORT_ROWS = 0.5
+#: Bytes of a data file that are counted; a larger one is not read for an estimate.
+MOST_BYTES = 256 * 2**20
+
+
+def steps_of(training: Training, rows: int | None, *, processes: int = 1) -> tuple[int | None, str]:
+    """Return the optimizer steps of the real job and how they were found, or None and why not.
+
+    As transformers' Trainer counts them (5.23 trainer.py, set_initial_training_values): batches of
+    an epoch, divided by the accumulation, rounded up, times the epochs.
+    """
+    known: dict[str, float] = {}
+    for name, default in (
+        ("max_steps", -1),
+        ("num_train_epochs", 3),
+        ("gradient_accumulation_steps", 1),
+        ("per_device_train_batch_size", 8),
+    ):
+        value = training.arguments.get(name)
+        if value is not None and not value.known:
+            return None, f"{name} is not known here"
+        found = default if value is None else get(value)
+        try:
+            known[name] = float(found)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            return None, f"{name} is not a number"
+    if known["max_steps"] > 0:
+        return int(known["max_steps"]), "max_steps"
+    if training.method == "grpo":
+        return None, "steps of GRPO depend on its generations"
+    if processes > 1 and get(training.model_kwargs.get("device_map")) == "auto":
+        return None, 'device_map="auto" spreads one copy over the GPUs'
+    if not rows:
+        return None, "the number of rows is not known here"
+    if training.open:
+        return None, f"the arguments are not all known: {training.open}"
+    batch = max(1, int(known["per_device_train_batch_size"])) * max(1, processes)
+    accumulation = max(1, int(known["gradient_accumulation_steps"]))
+    epoch = max(1, math.ceil(math.ceil(rows / batch) / accumulation))
+    steps = math.ceil(epoch * known["num_train_epochs"])
+    told = f"{rows} rows, {known['num_train_epochs']:g} epochs, batch {batch} x {accumulation}"
+    return (steps, told) if steps > 0 else (None, "the job trains no steps")
+
+
+def rows_of(training: Training) -> int | None:
+    """Return the rows of the job's data where they lie in JSON lines on this machine, else None."""
+    total = 0
+    for dataset in training.datasets:
+        files = get(dataset.data_files) if dataset.data_files is not None else None
+        if isinstance(files, dict):
+            split = (get(dataset.split) if dataset.split is not None else None) or "train"
+            files = files.get(str(split).partition("[")[0])
+        names = files if isinstance(files, list) else [files or get(dataset.id)]
+        written = get(dataset.split) if dataset.split is not None else ""
+        if "[" in str(written or ""):
+            return None
+        for name in names:
+            count = _lines(str(name))
+            if count is None:
+                return None
+            total += count
+    return total or None
+
+
+def _lines(path: str) -> int | None:
+    try:
+        if not path.endswith((".jsonl", ".json")) or os.path.getsize(path) > MOST_BYTES:
+            return None
+        with open(path, "rb") as file:
+            first = file.readline()
+            if not first.lstrip().startswith(b"{") or not _is_object(first):
+                return None
+            return 1 + sum(1 for line in file if line.strip())
+    except OSError:
+        return None
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _gpus(job: Job | None) -> int:
+    """Return how many GPUs share the batches of the real job."""
+    from ftdoctor.job.hardware import hardware
+
+    if job is None:
+        return 1
+    replicas = (get(pool.replica_count) for pool in job.pools if pool.replica_count is not None)
+    nodes = sum(int(n) for n in replicas if isinstance(n, int))
+    return max(1, hardware(job).count or 1) * max(1, nodes)
+
+
+def outlook(
+    job: Job | None,
+    train: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    *,
+    rows: int | None,
+    start_seconds: float,
+    usd_per_hour: float | None,
+) -> dict[str, Any]:
+    """Return the time and price of the real job, as the JSON has them.
+
+    Args:
+        job: the job; None gives the numbers for 1000 steps.
+        train: the line of the stage `train`.
+        plan: the plan that ran, with the job's own shape.
+        rows: rows of the job's data, None when not known.
+        start_seconds: seconds until the first step.
+        usd_per_hour: price of the machine, None when not known.
+    """
+    mean = float(train["seconds_per_step"])
+    each = [float(s) for s in train.get("step_seconds") or () if s]
+    quickest = min(each) if each else mean
+    training = job.training if job is not None else None
+    steps, told = (
+        steps_of(training, rows, processes=_gpus(job)) if training else (None, "there is no job")
+    )
+    packed = bool((plan.get("arguments") or {}).get("packing"))
+    if packed and told not in ("", "max_steps"):
+        steps, told = None, "the rows are packed, and how many sequences they fill is not known"
+    low = quickest * (1.0 if packed else SHORT_ROWS)
+    high = mean * REST
+    count = steps or PER
+    seconds = [count * low + start_seconds, count * high + start_seconds]
+    price = None
+    if usd_per_hour:
+        price = [round(usd_per_hour * s / 3600, 4) for s in seconds]
+    return {
+        "steps": steps,
+        "steps_from": told,
+        "per_steps": count,
+        "seconds_low": round(seconds[0], 1),
+        "seconds_high": round(seconds[1], 1),
+        "usd_per_hour": usd_per_hour,
+        "usd_low": price[0] if price else None,
+        "usd_high": price[1] if price else None,
+    }

@@ -1,0 +1,46 @@
+"""What becomes of a verdict: its evidence is gathered, it is kept, and it is shown."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ftdoctor.job.model import Job
+    from ftdoctor.smoke.verdict import Verdict
+
+
+def finish(
+    verdict: Verdict,
+    plan: dict[str, Any],
+    job: Job | None,
+    *,
+    fmt: str,
+    run: dict[str, Any] | None = None,
+    fingerprint: str | None = None,
+) -> int:
+    """Keep the result of a run, print it and return the exit code.
+
+    Only the report goes to stdout. `fmt` is terminal, json or markdown; `run` are the facts of a
+    run on a platform; `fingerprint` is the job's mark where the job itself is not at hand.
+    """
+    from ftdoctor.smoke import show, state
+    from ftdoctor.smoke.evidence import gather
+
+    verdict.evidence = gather(verdict, plan, job, run)
+    document = verdict.document(plan)
+    if run is not None:
+        document["run"] = run
+    path = state.keep(document, job, fingerprint)
+    if fmt == "json":
+        click.echo(json.dumps(document, indent=2))
+    else:
+        from ftdoctor.redact import redact
+
+        text = show.markdown(document) if fmt == "markdown" else show.terminal(document)
+        click.echo(redact(text))
+    click.echo(f"kept in {os.path.relpath(path)}", err=True)
+    return verdict.exit_code

@@ -55,6 +55,8 @@ def _plain_trainer(training: Training, text: str) -> bool:
     """Whether a script hands its model to a Trainer without anything that could add an adapter."""
     if training.trainer is None or not training.trainer_kwargs:
         return False
+    # What is imported and never used adds nothing.
+    text = re.sub(r"(?m)^\s*(?:from\s+\S+\s+)?import\s+(?:\([^)]*\)|.*$)", "", text)
     return not re.search(
         r"peft|lora|adapter|unsloth|bnb_4bit_quant_storage|Mxfp4|torchao|\bqat\b", text, re.I
     )

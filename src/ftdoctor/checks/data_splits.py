@@ -1,0 +1,124 @@
+"""Splits of the data as the script uses them, and what formatting_func gives to the trainer."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from ftdoctor.checks.about import code
+from ftdoctor.checks.installed import shown, version
+from ftdoctor.checks.setup_args import HF_TRAINERS
+from ftdoctor.job.pep440 import at_least
+from ftdoctor.job.value import get
+from ftdoctor.rulebook.model import Hit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.checks.context import Context
+    from ftdoctor.job.model import Job, SplitUse
+    from ftdoctor.job.source import Place
+
+
+def dict_for_trainer(context: Context, **_: object) -> Iterator[Hit]:
+    """A DatasetDict where one data set is needed: load_dataset was called without a split."""
+    job = context.job
+    for use in _uses(job):
+        place = use.place or job.place
+        there = f" It has {', '.join(use.splits)}." if use.splits else ""
+        if use.what == "passed":
+            summary = f"The trainer gets a DatasetDict (all splits) as train_dataset.{there}"
+        elif use.what == "call":
+            summary = f"DatasetDict has no {use.name}: it is a dict of splits.{there}"
+        else:
+            continue
+        yield Hit(place, {"what": use.what}, {"name": use.name}, summary=summary)
+
+
+def split_missing(context: Context, **_: object) -> Iterator[Hit]:
+    """`data["validation"]` where the data set surely has other splits only."""
+    for use in _uses(context.job):
+        if use.what != "item" or use.splits is None or use.name in use.splits:
+            continue
+        yield Hit(
+            use.place or context.job.place,
+            {"split": use.name, "there": ", ".join(use.splits)},
+            {"split": use.name, "splits": list(use.splits)},
+            summary="The split '{split}' is not there: the data set has {there}.",
+        )
+
+
+def _uses(job: Job) -> Iterator[SplitUse]:
+    """Yield what is done with a DatasetDict outside branches, once for each place."""
+    if re.search(r"unsloth|swift", code(job), re.I):
+        return  # they put trainers of their own in the place of these
+    seen: set[Place | None] = set()
+    for training in job.trainings:
+        home = (get(training.trainer) or "").split(".")[0]
+        if training.method not in HF_TRAINERS or home not in ("trl", "transformers"):
+            continue
+        for use in training.split_uses:
+            if use.place not in seen and not _in_branch(job, use.place):
+                seen.add(use.place)
+                yield use
+
+
+def _in_branch(job: Job, place: Place | None) -> bool:
+    """Whether a place stands in an if, a try or a conditional expression of its script."""
+    from ftdoctor.checks.token_uses import node_place
+
+    if place is None:
+        return True
+    for script in job.scripts:
+        if script.tree is None or script.source.path != place.path:
+            continue
+        for node in ast.walk(script.tree):
+            if not isinstance(node, (ast.If, ast.Try, ast.IfExp, ast.While)):
+                continue
+            if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test):
+                continue
+            # The script may be a part of its file: places count the lines of the file.
+            around = node_place(script.source, node)
+            if around.line <= place.line <= (around.end_line or around.line):
+                return True
+    return False
+
+
+def formatting_returns(context: Context, **_: object) -> Iterator[Hit]:
+    """formatting_func gives a list where trl wants one text, or a text where it wants a list.
+
+    Read from the wheels, trl/trainer/sft_trainer.py: up to 0.14 (without packing) anything but a
+    list is refused; 0.15 to 0.20 take both; from 0.21 on the function is called for one record and
+    its result is used as the text ("add_eos" then fails on a list).
+    """
+    job = context.job
+    trl = version(job, "trl")
+    text = code(job)
+    if not trl or re.search(r"unsloth|skip_prepare_dataset", text, re.I):
+        return
+    for training in job.trainings:
+        value = training.trainer_kwargs.get("formatting_func")
+        if value is None or training.method != "sft" or not training.formatting_returns:
+            continue
+        if (get(training.trainer) or "").split(".")[0] != "trl":
+            continue
+        gives = training.formatting_returns
+        if at_least(trl, "0.21"):
+            # Records of a conversation are read from their own column, whatever the text is.
+            if gives == "text" or re.search(r"messages|conversation", text):
+                continue
+            wants = "one text, because it is called for one record"
+        elif at_least(trl, "0.15"):
+            continue
+        else:
+            packing = training.arguments.get("packing")
+            if gives != "text" or (packing is not None and get(packing) is not False):
+                continue
+            wants = "a list of texts, because it is called for a batch"
+        yield Hit(
+            value.place or job.place,
+            {"gives": f"a {gives}", "wants": wants, "trl": shown(job, "trl")},
+            {"returns": gives, "trl": trl},
+            summary="formatting_func returns {gives}; {trl} wants {wants}.",
+        )

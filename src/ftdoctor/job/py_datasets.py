@@ -1,0 +1,178 @@
+"""What a script does with the splits of its data, and what its formatting_func returns.
+
+`load_dataset` without a split gives a DatasetDict: a dict of data sets (datasets 5.2.0 load.py,
+`load_dataset`: "if split is None, return all splits"). Facts only; nothing here judges.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ftdoctor.job.model import SplitUse
+from ftdoctor.job.py_abstract import Abstract, Const, Func, Map, Obj
+from ftdoctor.job.py_values import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.job.py_run import Run
+
+#: Methods of DatasetDict that give a DatasetDict with the same splits (datasets 5.2.0
+#: dataset_dict.py).
+_SAME = frozenset(
+    "map filter shuffle sort cast cast_column flatten rename_column rename_columns remove_columns "
+    "select_columns with_format with_transform class_encode_column align_labels_with_mapping "
+    "flatten_indices".split()
+)
+#: Methods of Dataset that DatasetDict does not have (the same file).
+_NOT_THERE = frozenset("select train_test_split take skip shard add_column to_pandas".split())
+#: Builders of plain files: without names for splits, all goes into "train".
+_FILES = frozenset("json csv parquet text arrow xml".split())
+#: What the steps of a chain lead through at most.
+_DEEP = 12
+
+#: None: not a DatasetDict, or not known to be one. The second part: its splits when known.
+Splits = tuple[bool, tuple[str, ...] | None]
+_NO: Splits = (False, None)
+
+
+def splits(item: Abstract | None, depth: int = 0) -> Splits:
+    """Return (whether this is surely a DatasetDict, its splits if they are known)."""
+    if not isinstance(item, Obj) or depth > _DEEP or any(isinstance(k, str) for k in item.cells):
+        return _NO
+    if item.derived:
+        return _NO
+    if item.receiver is None:
+        return _made(item)
+    owner = item.receiver
+    if item.name == "train_test_split" and not splits(owner, depth + 1)[0]:
+        return (True, ("train", "test")) if _is_data(owner, depth) else _NO
+    return splits(owner, depth + 1) if item.name in _SAME else _NO
+
+
+def _is_data(owner: Abstract | None, depth: int) -> bool:
+    """Whether a chain starts at load_dataset or at Dataset.from_...: only that is understood."""
+    for _ in range(_DEEP):
+        if not isinstance(owner, Obj):
+            return False
+        if owner.receiver is None:
+            return owner.name == "load_dataset" or owner.callee.startswith("datasets.Dataset.from_")
+        owner = owner.receiver
+    return False
+
+
+def _made(call: Obj) -> Splits:
+    if call.callee in ("datasets.DatasetDict", "DatasetDict"):
+        given = call.args[0] if call.args else None
+        return True, _keys(given)
+    if call.callee not in ("datasets.load_dataset", "load_dataset") or call.open:
+        return _NO
+    split = call.arg("split", 4)
+    if split is not None and not (isinstance(split, Const) and split.value is None):
+        return _NO
+    files, path = call.arg("data_files", 3), call.arg("path", 0)
+    if not isinstance(path, Const) or path.value not in _FILES or files is None:
+        return True, None
+    if isinstance(files, Map):
+        return True, _keys(files)
+    return True, ("train",) if isinstance(files, Const) and isinstance(files.value, str) else None
+
+
+def _keys(given: Abstract | None) -> tuple[str, ...] | None:
+    if not isinstance(given, Map) or given.now.open:
+        return None
+    return tuple(str(key) for key in given.data)
+
+
+def uses(run: Run, trainer: Obj) -> Iterator[SplitUse]:
+    """Yield what is done with a DatasetDict: handed to a trainer, an item taken, a call made."""
+    handed = trainer.kwargs.get("train_dataset")
+    sure, names = splits(handed)
+    if sure:
+        place = trainer.kw_at["train_dataset"].place if "train_dataset" in trainer.kw_at else None
+        yield SplitUse("passed", "train_dataset", names, place or place_of(handed))
+    seen: set[int] = set()
+    for call in run.calls:
+        if call.fallback or call.condition:
+            continue
+        for item in (call.receiver, *call.args, *call.kwargs.values()):
+            yield from _items(item, seen)
+        if call.name in _NOT_THERE and call.receiver is not None:
+            sure, names = splits(call.receiver)
+            if sure:
+                yield SplitUse("call", call.name, names, place_of(call))
+
+
+def _items(item: Abstract | None, seen: set[int]) -> Iterator[SplitUse]:
+    """Yield `data["name"]` where the splits are known and this is none of them."""
+    for _ in range(_DEEP):
+        if not isinstance(item, Obj) or id(item) in seen:
+            return
+        seen.add(id(item))
+        if item.derived and item.callee.endswith("']"):
+            sure, names = splits(item.receiver)
+            name = item.callee.rsplit("['", 1)[-1][:-2]
+            if sure and names is not None:
+                yield SplitUse("item", name, names, place_of(item))
+        item = item.receiver
+
+
+def formatting_returns(function: Abstract | None) -> str:
+    """Return "list", "text" or "dict": what every return of a function gives; else ""."""
+    if not isinstance(function, Func):
+        return ""
+    node = function.node
+    if isinstance(node, ast.Lambda):
+        return _kind(node.body, {})
+    if any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for inner in ast.walk(node)):
+        return ""
+    named = _assigned(node)
+    kinds = {
+        _kind(inner.value, named)
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Return) and inner.value is not None
+    }
+    return kinds.pop() if len(kinds) == 1 else ""
+
+
+def _assigned(node: ast.AST) -> dict[str, list[ast.expr]]:
+    """Return every value that a plain assignment in a function gives to a name."""
+    named: dict[str, list[ast.expr]] = {}
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Assign):
+            for target in inner.targets:
+                if isinstance(target, ast.Name):
+                    named.setdefault(target.id, []).append(inner.value)
+        elif (
+            isinstance(inner, ast.AnnAssign)
+            and isinstance(inner.target, ast.Name)
+            and inner.value is not None
+        ):
+            named.setdefault(inner.target.id, []).append(inner.value)
+    return named
+
+
+def _kind(value: ast.expr, named: dict[str, list[ast.expr]], depth: int = 0) -> str:
+    if isinstance(value, (ast.List, ast.ListComp)):
+        return "list"
+    if isinstance(value, (ast.Dict, ast.DictComp)):
+        return "dict"
+    if isinstance(value, ast.JoinedStr) or (
+        isinstance(value, ast.Constant) and isinstance(value.value, str)
+    ):
+        return "text"
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
+        left = _kind(value.left, named, depth)
+        return left if left == "text" or left == "list" else _kind(value.right, named, depth)
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mod):
+        return "text" if _kind(value.left, named, depth) == "text" else ""
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        # "...".format(...), "".join(...): texts; of any other call nothing is known.
+        if value.func.attr in ("format", "join", "strip"):
+            return "text" if _kind(value.func.value, named, depth) == "text" else ""
+        return ""
+    if isinstance(value, ast.Name) and value.id in named and depth < 3:
+        kinds = {_kind(item, named, depth + 1) for item in named[value.id]}
+        return kinds.pop() if len(kinds) == 1 else ""
+    return ""

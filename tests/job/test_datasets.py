@@ -1,0 +1,91 @@
+"""What a script does with splits, and what its formatting_func returns."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftdoctor.job.model import Training
+from ftdoctor.job.read import read_text
+
+HEAD = """
+from datasets import DatasetDict, load_dataset
+from trl import SFTTrainer
+"""
+
+
+def _training(code: str) -> Training:
+    (job,) = read_text(HEAD + code, "train.py").jobs
+    (training,) = job.trainings
+    return training
+
+
+@pytest.mark.parametrize(
+    ("made", "taken", "expected"),
+    [
+        ('load_dataset("a/b")', "data", [("passed", "train_dataset", None)]),
+        ('load_dataset("a/b", split=None)', "data", [("passed", "train_dataset", None)]),
+        ('load_dataset("a/b").shuffle(seed=1)', "data", [("passed", "train_dataset", None)]),
+        ('load_dataset("a/b", split="train")', "data", []),
+        ('load_dataset("a/b", **options)', "data", []),
+        ('load_dataset("a/b")', 'data["dev"]', []),
+        (
+            'load_dataset("json", data_files="x.jsonl")',
+            'data["dev"]',
+            [("item", "dev", ("train",))],
+        ),
+        (
+            'load_dataset("json", data_files={"fit": "x.jsonl", "dev": "y.jsonl"})',
+            'data["test"]',
+            [("item", "test", ("fit", "dev"))],
+        ),
+        (
+            'load_dataset("a/b", split="train").train_test_split(0.1)',
+            'data["train"]',
+            [("item", "train", ("train", "test"))],
+        ),
+        (
+            'load_dataset("a/b").train_test_split(0.1)',
+            'data["train"]',
+            [("call", "train_test_split", None)],
+        ),
+        ('load_from_disk("x")', "data", []),
+        ('DatasetDict({"train": x})', "data", [("passed", "train_dataset", ("train",))]),
+    ],
+)
+def test_split_uses(
+    made: str, taken: str, expected: list[tuple[str, str, tuple[str, ...] | None]]
+) -> None:
+    training = _training(f'data = {made}\nSFTTrainer(model="a/b", train_dataset={taken})\n')
+    assert [(u.what, u.name, u.splits) for u in training.split_uses] == expected
+    assert all(use.place is not None for use in training.split_uses)
+
+
+def test_a_dict_with_a_split_added_is_not_known() -> None:
+    training = _training(
+        'data = load_dataset("json", data_files="x.jsonl")\ndata["dev"] = data["train"]\n'
+        'SFTTrainer(model="a/b", train_dataset=data["train"], eval_dataset=data["dev"])\n'
+    )
+    assert training.split_uses == []
+
+
+@pytest.mark.parametrize(
+    ("body", "returns"),
+    [
+        ('return f"{x}"', "text"),
+        ('return "a" + x["b"]', "text"),
+        ('return "{}".format(x)', "text"),
+        ('text = f"{x}"\n    return text', "text"),
+        ("return [y for y in x]", "list"),
+        ("out = []\n    for y in x:\n        out.append(y)\n    return out", "list"),
+        ('return {"text": x}', "dict"),
+        ("return make(x)", ""),
+        ('if x:\n        return [x]\n    return "a"', ""),
+        ("yield x", ""),
+        ("out = []\n    out = x\n    return out", ""),
+    ],
+)
+def test_what_formatting_func_returns(body: str, returns: str) -> None:
+    training = _training(
+        f'def form(x):\n    {body}\n\nSFTTrainer(model="a/b", formatting_func=form)\n'
+    )
+    assert training.formatting_returns == returns

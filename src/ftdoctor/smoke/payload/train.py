@@ -1,0 +1,257 @@
+"""Three steps of the job's trainer, and what must be true of them."""
+
+from __future__ import annotations
+
+import math
+import time
+import zlib
+from typing import Any
+
+from . import arguments
+from .model import load, settings
+from .processes import gather
+from .rows import method
+from .state import Run
+from .telling import rank
+
+#: Parameters that are compared before and after; each costs a copy on the CPU.
+COMPARED = 64
+
+
+def train(run: Run) -> dict[str, Any]:
+    """Train; loss finite, gradients there, every process's adapter changed, layers quantised."""
+    import torch
+
+    trainer = make(run)
+    run.trainer = trainer
+    trainable = {n: p for n, p in trainer.model.named_parameters() if p.requires_grad}
+    if not trainable:
+        raise RuntimeError("no parameter is trainable")
+    before = {n: _copy(p) for n, p in list(trainable.items())[:COMPARED]}
+    facts = {"trainable": sum(p.numel() for p in trainable.values())}
+    facts["dtypes"] = sorted({str(p.dtype).replace("torch.", "") for p in trainable.values()})
+    facts.update(quantized(run, trainer.model))
+    seen, clock = _Lengths(trainer.model), _clock(trainer)
+    if not run.cpu:
+        facts["loaded_bytes"] = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+    trainer.train()
+    seen.leave()
+    facts.update(_history(trainer))
+    facts.update(seen.facts(run), steps_seconds=[round(s, 3) for s in clock.seconds])
+    # The first step compiles kernels and warms caches; the rest tell what a step takes.
+    rest = sorted(clock.seconds[1:] or clock.seconds) or [0.0]
+    facts["seconds_per_step"] = round(rest[len(rest) // 2], 3)
+    facts["accumulation"] = trainer.args.gradient_accumulation_steps
+    mine: dict[str, Any] = {"rank": rank()}
+    if not run.kind or run.kind == "ddp":
+        mine["changed"] = sum(_differs(trainable[n], old) for n, old in before.items())
+        mine["sum"] = float(sum(p.detach().double().sum().item() for p in trainable.values()))
+    if not run.cpu:
+        mine["peak_allocated_bytes"] = torch.cuda.max_memory_allocated()
+        mine["peak_reserved_bytes"] = torch.cuda.max_memory_reserved()
+    facts.update(agree(gather(mine)))
+    run.checkpoint = _written(trainer)
+    return facts
+
+
+def make(run: Run) -> Any:
+    """Return the trainer as the job makes it."""
+    from datasets import Dataset
+
+    plan = run.plan
+    trainer_class, config_class = arguments.classes(run)
+    # Only a trainer of trl loads a model that is named by a string.
+    named = bool(plan.get("model_as_string")) and run.weights != "shape"
+    named = named and method(run) != "trainer"
+    init: dict[str, Any] | None = None
+    if named and "model_init_kwargs" in arguments.accepted(config_class):
+        init = settings(run)
+    config = arguments.build(run, config_class, init)
+    model = run.model_path if init is not None else load(run)
+    keywords = arguments.trainer_keywords(run, trainer_class)
+    adapter = _adapter(run)
+    if plan.get("kbit_prepared") and init is None:
+        from peft import prepare_model_for_kbit_training
+
+        model = prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=bool(config.gradient_checkpointing)
+        )
+    if adapter is not None and "peft_config" in arguments.accepted(trainer_class):
+        keywords["peft_config"] = adapter
+    elif adapter is not None:
+        from peft import get_peft_model
+
+        if config.gradient_checkpointing:
+            model.enable_input_require_grads()
+        model = get_peft_model(model, adapter)
+    if method(run) in ("grpo", "rloo"):
+        keywords["reward_funcs"] = spread_rewards
+    if method(run) == "trainer":
+        from transformers import DataCollatorForLanguageModeling
+
+        if run.tokenizer.pad_token is None:
+            run.tokenizer.pad_token = run.tokenizer.eos_token
+        keywords["data_collator"] = DataCollatorForLanguageModeling(run.tokenizer, mlm=False)
+    if run.own_rows and run.own_rows is not run.rows and method(run) != "trainer":
+        keywords["eval_dataset"] = Dataset.from_list(run.own_rows)
+    return trainer_class(
+        model=model, args=config, train_dataset=Dataset.from_list(run.rows), **keywords
+    )
+
+
+def spread_rewards(completions: list[Any], **_: Any) -> list[float]:
+    """Stand for the job's reward: a number that differs between answers, so that there is a gradient."""
+    return [zlib.crc32(repr(one).encode()) % 1000 / 1000 for one in completions]
+
+
+def _adapter(run: Run) -> Any:
+    values = run.plan.get("lora")
+    if values is None:
+        return None
+    from peft import LoraConfig
+
+    kept = dict(values)
+    if method(run) == "reward":
+        kept["task_type"] = "SEQ_CLS"
+    return LoraConfig(**kept)
+
+
+def quantized(run: Run, model: Any) -> dict[str, Any]:
+    """Return how the layers are packed.
+
+    Raises:
+        RuntimeError: the plan says 4 (or 8) bits and no layer is, or not in the way it says.
+    """
+    wanted = run.plan.get("quantization") or {}
+    weights: dict[str, dict[int, Any]] = {"Params4bit": {}, "Int8Params": {}}
+    for module in model.modules():  # an adapter's layer shows the weight of the layer that it wraps
+        weight = getattr(module, "weight", None)
+        weights.get(type(weight).__name__, {})[id(weight)] = weight
+    states = [weight.quant_state for weight in weights["Params4bit"].values()]
+    eight = len(weights["Int8Params"])
+    if wanted.get("load_in_8bit") and not eight:
+        raise RuntimeError("the job loads in 8 bits, and no layer is quantised")
+    if not wanted.get("load_in_4bit"):
+        return {"quantized": bool(states or eight), "layers_quantized": len(states) or eight}
+    if not states or any(state is None for state in states):
+        raise RuntimeError("the job loads in 4 bits, and no layer is quantised")
+    kinds = {str(state.quant_type) for state in states}
+    double = {bool(state.nested) for state in states}
+    kind = wanted.get("bnb_4bit_quant_type", "fp4")
+    if kinds != {kind} or double != {bool(wanted.get("bnb_4bit_use_double_quant", False))}:
+        raise RuntimeError(
+            f"the plan says {kind}, double quantisation "
+            f"{wanted.get('bnb_4bit_use_double_quant', False)}; the layers are {sorted(kinds)}, "
+            f"double quantisation {sorted(double)}"
+        )
+    return {
+        "quantized": True,
+        "layers_quantized": len(states),
+        "quant_type": kind,
+        "double_quant": double == {True},
+        "blocksize": states[0].blocksize,
+    }
+
+
+def _history(trainer: Any) -> dict[str, Any]:
+    """Return losses and gradient norms.
+
+    Raises:
+        FloatingPointError: one is not finite.
+        RuntimeError: a gradient is zero, so nothing is learnt.
+    """
+    history = [entry for entry in trainer.state.log_history if "loss" in entry]
+    losses = [float(entry["loss"]) for entry in history]
+    norms = [float(entry["grad_norm"]) for entry in history if "grad_norm" in entry]
+    if not losses or not all(map(math.isfinite, losses)):
+        raise FloatingPointError(f"the loss is not finite: {losses}")
+    if norms and not all(map(math.isfinite, norms)):
+        raise FloatingPointError(f"the gradient norm is not finite: {norms}")
+    if norms and max(norms) == 0.0:
+        raise RuntimeError(f"the gradient norm is zero in every step: nothing is learnt {norms}")
+    return {"losses": losses, "grad_norms": norms}
+
+
+def agree(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the processes found together.
+
+    Raises:
+        RuntimeError: nothing changed on one of them, or they hold different values.
+    """
+    facts: dict[str, Any] = {}
+    still = [one["rank"] for one in found if one.get("changed") == 0]
+    if still:
+        where = f" on rank {still}" if len(found) > 1 else ""
+        raise RuntimeError(f"no trainable parameter changed{where}")
+    if "changed" in found[0]:
+        facts["changed"] = min(one["changed"] for one in found)
+    sums = [one["sum"] for one in found if "sum" in one]
+    if sums and max(sums) - min(sums) > 1e-3 * max(1.0, abs(sums[0])):
+        raise RuntimeError(f"the processes hold different weights after the same steps: {sums}")
+    for name in ("peak_allocated_bytes", "peak_reserved_bytes"):
+        if name in found[0]:
+            facts[name] = max(one[name] for one in found)
+    if len(found) > 1:
+        facts["ranks"] = [{k: v for k, v in one.items() if k != "sum"} for one in found]
+    return facts
+
+
+def _copy(parameter: Any) -> Any:
+    return parameter.detach().float().cpu().clone()
+
+
+def _differs(parameter: Any, old: Any) -> bool:
+    return bool((_copy(parameter) != old).any())
+
+
+def _written(trainer: Any) -> str:
+    """Return the folder of the checkpoint that the trainer wrote, or ""."""
+    from transformers.trainer_utils import get_last_checkpoint
+
+    return get_last_checkpoint(trainer.args.output_dir) or ""
+
+
+class _Lengths:
+    """The largest batch that the model was given, as its embedding saw it."""
+
+    def __init__(self, model: Any) -> None:
+        self.longest: tuple[int, ...] = ()
+        embedding = model.get_input_embeddings()
+        self._handle = embedding.register_forward_pre_hook(self._look)
+
+    def _look(self, _: Any, given: tuple[Any, ...]) -> None:
+        if given and hasattr(given[0], "shape"):
+            shape = tuple(int(n) for n in given[0].shape)
+            if math.prod(shape) > math.prod(self.longest or (0,)):
+                self.longest = shape
+
+    def leave(self) -> None:
+        """Stop looking."""
+        self._handle.remove()
+
+    def facts(self, run: Run) -> dict[str, Any]:
+        """Return rows and tokens of the largest batch."""
+        if not self.longest:
+            return {}
+        return {"batch": list(self.longest), "length": self.longest[-1]}
+
+
+def _clock(trainer: Any) -> Any:
+    """Return a callback of the trainer that takes the seconds of each step."""
+    from transformers import TrainerCallback
+
+    class Clock(TrainerCallback):  # type: ignore[misc,unused-ignore]
+        def __init__(self) -> None:
+            self.seconds: list[float] = []
+            self._start = 0.0
+
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            self._start = time.monotonic()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            self.seconds.append(time.monotonic() - self._start)
+
+    clock = Clock()
+    trainer.add_callback(clock)
+    return clock

@@ -1,4 +1,4 @@
-"""Splits of the data as the script uses them, and what formatting_func gives to the trainer."""
+"""Splits of the data as the script uses them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import code
-from ftdoctor.checks.installed import shown, version
 from ftdoctor.checks.setup_args import HF_TRAINERS
-from ftdoctor.job.pep440 import at_least
 from ftdoctor.job.value import get
 from ftdoctor.rulebook.model import Hit
 
@@ -83,42 +81,3 @@ def _in_branch(job: Job, place: Place | None) -> bool:
             if around.line <= place.line <= (around.end_line or around.line):
                 return True
     return False
-
-
-def formatting_returns(context: Context, **_: object) -> Iterator[Hit]:
-    """formatting_func gives a list where trl wants one text, or a text where it wants a list.
-
-    Read from the wheels, trl/trainer/sft_trainer.py: up to 0.14 (without packing) anything but a
-    list is refused; 0.15 to 0.20 take both; from 0.21 on the function is called for one record and
-    its result is used as the text ("add_eos" then fails on a list).
-    """
-    job = context.job
-    trl = version(job, "trl")
-    text = code(job)
-    if not trl or re.search(r"unsloth|skip_prepare_dataset", text, re.I):
-        return
-    for training in job.trainings:
-        value = training.trainer_kwargs.get("formatting_func")
-        if value is None or training.method != "sft" or not training.formatting_returns:
-            continue
-        if (get(training.trainer) or "").split(".")[0] != "trl":
-            continue
-        gives = training.formatting_returns
-        if at_least(trl, "0.21"):
-            # Records of a conversation are read from their own column, whatever the text is.
-            if gives == "text" or re.search(r"messages|conversation", text):
-                continue
-            wants = "one text, because it is called for one record"
-        elif at_least(trl, "0.15"):
-            continue
-        else:
-            packing = training.arguments.get("packing")
-            if gives != "text" or (packing is not None and get(packing) is not False):
-                continue
-            wants = "a list of texts, because it is called for a batch"
-        yield Hit(
-            value.place or job.place,
-            {"gives": f"a {gives}", "wants": wants, "trl": shown(job, "trl")},
-            {"returns": gives, "trl": trl},
-            summary="formatting_func returns {gives}; {trl} wants {wants}.",
-        )

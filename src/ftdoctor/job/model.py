@@ -202,6 +202,19 @@ class SplitUse:
     place: Place | None = None
 
 
+@dataclass(frozen=True)
+class RewardFunction:
+    """A function of the script among `reward_funcs`, with the names of its parameters.
+
+    `open` is True when it takes any keyword (**kwargs).
+    """
+
+    name: str
+    parameters: tuple[str, ...]
+    open: bool
+    place: Place | None = None
+
+
 @dataclass(eq=False)
 class Training:
     """What the training code asks for, read from the script, the CLI arguments or their YAML.
@@ -226,6 +239,7 @@ class Training:
     split_uses: list[SplitUse] = field(default_factory=list)
     #: What every return of formatting_func gives: "list", "text", "dict", "" when not known.
     formatting_returns: str = ""
+    reward_functions: list[RewardFunction] = field(default_factory=list)
     arguments: dict[str, Value[Any]] = field(default_factory=dict)
     #: The config class that holds `arguments` ("SFTConfig", "TrainingArguments", ...).
     config_class: Value[str] | None = None

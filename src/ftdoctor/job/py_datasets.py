@@ -1,4 +1,4 @@
-"""What a script does with the splits of its data, and what its formatting_func returns.
+"""What a script does with the splits of its data.
 
 `load_dataset` without a split gives a DatasetDict: a dict of data sets (datasets 5.2.0 load.py,
 `load_dataset`: "if split is None, return all splits"). Facts only; nothing here judges.
@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from ftdoctor.job.model import SplitUse
-from ftdoctor.job.py_abstract import Abstract, Const, Func, Map, Obj
+from ftdoctor.job.py_abstract import Abstract, Const, Map, Obj
 from ftdoctor.job.py_values import place_of
 
 if TYPE_CHECKING:
@@ -116,63 +115,3 @@ def _items(item: Abstract | None, seen: set[int]) -> Iterator[SplitUse]:
             if sure and names is not None:
                 yield SplitUse("item", name, names, place_of(item))
         item = item.receiver
-
-
-def formatting_returns(function: Abstract | None) -> str:
-    """Return "list", "text" or "dict": what every return of a function gives; else ""."""
-    if not isinstance(function, Func):
-        return ""
-    node = function.node
-    if isinstance(node, ast.Lambda):
-        return _kind(node.body, {})
-    if any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for inner in ast.walk(node)):
-        return ""
-    named = _assigned(node)
-    kinds = {
-        _kind(inner.value, named)
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Return) and inner.value is not None
-    }
-    return kinds.pop() if len(kinds) == 1 else ""
-
-
-def _assigned(node: ast.AST) -> dict[str, list[ast.expr]]:
-    """Return every value that a plain assignment in a function gives to a name."""
-    named: dict[str, list[ast.expr]] = {}
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Assign):
-            for target in inner.targets:
-                if isinstance(target, ast.Name):
-                    named.setdefault(target.id, []).append(inner.value)
-        elif (
-            isinstance(inner, ast.AnnAssign)
-            and isinstance(inner.target, ast.Name)
-            and inner.value is not None
-        ):
-            named.setdefault(inner.target.id, []).append(inner.value)
-    return named
-
-
-def _kind(value: ast.expr, named: dict[str, list[ast.expr]], depth: int = 0) -> str:
-    if isinstance(value, (ast.List, ast.ListComp)):
-        return "list"
-    if isinstance(value, (ast.Dict, ast.DictComp)):
-        return "dict"
-    if isinstance(value, ast.JoinedStr) or (
-        isinstance(value, ast.Constant) and isinstance(value.value, str)
-    ):
-        return "text"
-    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
-        left = _kind(value.left, named, depth)
-        return left if left == "text" or left == "list" else _kind(value.right, named, depth)
-    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mod):
-        return "text" if _kind(value.left, named, depth) == "text" else ""
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
-        # "...".format(...), "".join(...): texts; of any other call nothing is known.
-        if value.func.attr in ("format", "join", "strip"):
-            return "text" if _kind(value.func.value, named, depth) == "text" else ""
-        return ""
-    if isinstance(value, ast.Name) and value.id in named and depth < 3:
-        kinds = {_kind(item, named, depth + 1) for item in named[value.id]}
-        return kinds.pop() if len(kinds) == 1 else ""
-    return ""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ftdoctor.job import py_model
 from ftdoctor.job.model import Training
 from ftdoctor.job.py_abstract import Abstract, Const, Map, Obj, Unk
-from ftdoctor.job.py_datasets import formatting_returns, uses
+from ftdoctor.job.py_datasets import uses
+from ftdoctor.job.py_handed import formatting_returns, reward_functions
 from ftdoctor.job.py_ops import reason_of
 from ftdoctor.job.py_traces import collect
 from ftdoctor.job.py_values import flag, follow, parse_most, place_of, text, value
@@ -164,6 +165,7 @@ def _training(run: Run, call: Obj) -> Training:
         elif key in ("train_dataset", "eval_dataset"):
             training.trainer_kwargs[key] = _dataset_word(item)
     training.formatting_returns = formatting_returns(call.kwargs.get("formatting_func"))
+    training.reward_functions = list(reward_functions(call.kwargs.get("reward_funcs")))
     training.split_uses = list(uses(run, call))
     py_model.adapter_of(training, call.arg("peft_config"))
     quantization = call.arg("quantization_config")

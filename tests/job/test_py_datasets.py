@@ -1,4 +1,4 @@
-"""What a script does with splits, and what its formatting_func returns."""
+"""What a script does with the splits of its data."""
 
 from __future__ import annotations
 
@@ -66,26 +66,3 @@ def test_a_dict_with_a_split_added_is_not_known() -> None:
         'SFTTrainer(model="a/b", train_dataset=data["train"], eval_dataset=data["dev"])\n'
     )
     assert training.split_uses == []
-
-
-@pytest.mark.parametrize(
-    ("body", "returns"),
-    [
-        ('return f"{x}"', "text"),
-        ('return "a" + x["b"]', "text"),
-        ('return "{}".format(x)', "text"),
-        ('text = f"{x}"\n    return text', "text"),
-        ("return [y for y in x]", "list"),
-        ("out = []\n    for y in x:\n        out.append(y)\n    return out", "list"),
-        ('return {"text": x}', "dict"),
-        ("return make(x)", ""),
-        ('if x:\n        return [x]\n    return "a"', ""),
-        ("yield x", ""),
-        ("out = []\n    out = x\n    return out", ""),
-    ],
-)
-def test_what_formatting_func_returns(body: str, returns: str) -> None:
-    training = _training(
-        f'def form(x):\n    {body}\n\nSFTTrainer(model="a/b", formatting_func=form)\n'
-    )
-    assert training.formatting_returns == returns

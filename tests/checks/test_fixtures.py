@@ -3,7 +3,8 @@
 A case is a file, or a folder when a job needs several. A first comment line
 `# ftdoctor-test: --with trl==1.16.0` gives options of the command line; `--tracked` counts its
 files as tracked by git; `--hub NAME` and `--google NAME` start a server of tests/emulators in that
-state and ask it; `--write PATH TEXT` puts a file into the home folder; `--also CODE` runs another
+state and ask it; `--machine NAME` is the machine of fixtures/machines on which it is checked
+(with `--local`: on which it runs); `--write PATH TEXT` puts a file into the home folder; `--also CODE` runs another
 rule beside.
 """
 
@@ -63,8 +64,17 @@ def run(path: Path, monkeypatch: pytest.MonkeyPatch, code: str = "") -> Inspecti
             with_=pins(with_),
             tracked=tracked,
             gather=gather,
+            look=_machine(given),
             require_smoke=smoke,
         )
+
+
+def _machine(given: list[str]) -> Any:
+    if "--machine" not in given:
+        return None
+    from tests.checks.machines import recorded
+
+    return recorded(given[given.index("--machine") + 1], local="--local" in given)
 
 
 def _world(given: list[str], stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> Any:

@@ -88,7 +88,9 @@ def nvidia(*, sure: bool = False, seconds: float = 3.0) -> Nvidia:
         return Nvidia(problem="no NVIDIA driver seen", state="absent")
     from ftdoctor.environment import nvml, nvml_package
 
-    found = nvml_package.read() or nvml.read()
+    found = nvml_package.read()
+    if found is None or found.state == "unknown":
+        found = nvml.read() or found
     if found is not None and found.state in ("ok", "mismatch"):
         return found
     if seen:

@@ -34,7 +34,7 @@ def read(path: str, seconds: float) -> Nvidia | None:
     for line in listed.splitlines() if code == 0 else ():
         parts = [part.strip() for part in line.split(",")]
         if len(parts) >= 4 and parts[1].isdigit():
-            name = ",".join(parts[2:-1])
+            name = ", ".join(parts[2:-1])
             apps.setdefault(parts[0], []).append(
                 Holder(int(parts[1]), re.split(r"[/\\]", name)[-1], _mib(parts[-1]))
             )

@@ -9,7 +9,8 @@ from ftdoctor.job.hardware import hardware
 from ftdoctor.job.value import Value, get
 from ftdoctor.memory import gpus, loss_path, resolve, shapes
 from ftdoctor.memory.from_config import shape_from_cache
-from ftdoctor.records import dataclass
+from ftdoctor.memory.settings import GIB
+from ftdoctor.records import dataclass, replace
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job, Training
@@ -67,7 +68,10 @@ def read(job: Job) -> JobMemory | None:
     for name in OTHER_LIBRARIES:
         if _imports(job, name):
             raise Untold(f"{name} replaces kernels and losses that this model describes")
-    card = _card(machine.gpu, machine.memory_gib)
+    if job.machine is not None and job.machine.gpu is not None and machine.memory_gib:
+        card = _named(job.machine.gpu.name, machine.memory_gib)
+    else:
+        card = _card(machine.gpu, machine.memory_gib)
     if card is None:
         raise Untold(f"the memory of {machine.name or 'this machine'} is not known")
     try:
@@ -84,10 +88,19 @@ def _imports(job: Job, name: str) -> bool:
 
 
 def _card(key: str, memory_gib: float | None) -> Gpu | None:
-    card = gpus.by_table_key(key)
+    card = gpus.by_table_key(key) if key else None
     if card is not None:
         return card
     return gpus.find(f"{memory_gib}GiB") if memory_gib else None
+
+
+def _named(name: str, memory_gib: float) -> Gpu | None:
+    """Return the card of this machine: by its name where the table has it in that size."""
+    card = gpus.find(name)
+    if card is not None and abs(card.visible / GIB - memory_gib) < 0.06 * memory_gib:
+        return card
+    card = gpus.find(f"{memory_gib}GiB")
+    return card and replace(card, name=f"{name}, {memory_gib:.1f} GiB")
 
 
 def told(value: Value[Any] | None, what: str) -> Any:

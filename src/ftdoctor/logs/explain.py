@@ -144,6 +144,10 @@ def explain_log(
         result.cause = _cause(verdict, patterns, facts)
         if known_by_tables:
             result.cause["explain"] = redact(f"{known_by_tables} {result.cause['explain']}")
+        if job_file and result.cause["verify"]:
+            from ftdoctor.rulebook.verify import command
+
+            result.cause["prove"] = command(result.cause["code"], result.cause["verify"], job_file)
         if job_file and result.cause["name"].startswith("oom-"):
             from ftdoctor.logs.advice import add_advice
 
@@ -167,6 +171,8 @@ def explain_log(
 
 
 def _cause(verdict: Verdict, patterns: Patterns, facts: dict[str, Any]) -> dict[str, Any]:
+    from ftdoctor.rulebook.verify import command
+
     match = verdict.cause
     assert match is not None
     code, name, parent, _, _, _, before, _ = patterns.rules[match.rule]
@@ -193,6 +199,8 @@ def _cause(verdict: Verdict, patterns: Patterns, facts: dict[str, Any]) -> dict[
         "references": list(row.get("references") or ()),
         "evidence": _evidence(match, verdict),
         "would_have_been_stopped_by_check": bool(before),
+        "verify": list(row.get("verify") or ()),
+        "prove": command(code, row.get("verify") or ()) or None,
     }
 
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor import __version__
 from ftdoctor.redact import redact_tree
+from ftdoctor.report.summary import proof_of
 from ftdoctor.report.understood import job_json, place_json
 
 if TYPE_CHECKING:
     from ftdoctor.inspection import Inspection
+    from ftdoctor.job.model import Job
     from ftdoctor.rulebook.model import Edit, Finding, Fix
 
 SCHEMA_VERSION = 1
@@ -38,8 +40,8 @@ def fix_json(fix: Fix) -> dict[str, Any]:
     }
 
 
-def finding_json(finding: Finding) -> dict[str, Any]:
-    """Return a finding as the contract has it."""
+def finding_json(finding: Finding, job: Job | None = None) -> dict[str, Any]:
+    """Return a finding as the contract has it; `prove` is the smoke run that proves its fix."""
     return {
         "code": finding.code,
         "name": finding.name,
@@ -51,6 +53,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "fixes": [fix_json(fix) for fix in finding.fixes],
         "references": list(finding.references),
         "verify": list(finding.verify),
+        "prove": proof_of(finding, job) or None,
     }
 
 
@@ -70,7 +73,7 @@ def document(inspection: Inspection) -> dict[str, Any]:
         "job": jobs[0] if jobs else None,
         "jobs": jobs,
         "findings": [
-            {**finding_json(finding), "job": index[id(report)]}
+            {**finding_json(finding, report.job), "job": index[id(report)]}
             for report, finding in inspection.findings()
         ],
         "skipped": [
@@ -91,7 +94,7 @@ def document(inspection: Inspection) -> dict[str, Any]:
         ],
         "ignored": [
             {
-                **finding_json(i.finding),
+                **finding_json(i.finding, r.job),
                 "reason": i.reason,
                 "ignored_at": i.where,
                 "job": index[id(r)],

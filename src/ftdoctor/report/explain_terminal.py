@@ -115,6 +115,9 @@ def _cause(explanation: Explanation, width: int) -> Iterator[str]:
         yield from rest
         for line in fix["command"].splitlines():
             yield f"       {style('$ ' + line, fg='green')}"
+    if cause["prove"]:
+        yield ""
+        yield f"  prove the fix:  {style(cause['prove'], fg='green')}"
     if cause["would_have_been_stopped_by_check"]:
         yield ""
         yield "  `ftdoctor check` would have stopped this before the job ran."

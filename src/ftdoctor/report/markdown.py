@@ -24,7 +24,9 @@ def render(inspection: Inspection) -> str:
     for report in inspection.jobs:
         job = report.job
         rows += [f"### `{job.place.path}` ({FORMS.get(job.form, job.form)})", ""]
-        rows += [f"- **{label}**: {_cell(text)}" for label, text in (*lines(job), *report.told.items())]
+        rows += [
+            f"- **{label}**: {_cell(text)}" for label, text in (*lines(job), *report.told.items())
+        ]
         rows.append("")
         if not report.findings:
             rows += ["Nothing found.", ""]

@@ -46,6 +46,12 @@ def seen_by(rule: Rule) -> str:
     return " and ".join(halves)
 
 
+def _proof(rule: Rule) -> str:
+    from ftdoctor.rulebook.verify import command
+
+    return command(rule.code, rule.verify)
+
+
 def rule_markdown(rule: Rule) -> str:
     """Return the page of a rule."""
     rows = [
@@ -74,6 +80,8 @@ def rule_markdown(rule: Rule) -> str:
                     "  ```",
                 ]
         rows.append("")
+    if proof := _proof(rule):
+        rows += ["## Prove the fix", "", "```sh", proof, "```", ""]
     if rule.references:
         rows += ["## References", "", *(f"- {url}" for url in rule.references), ""]
     return "\n".join(rows).rstrip()
@@ -102,6 +110,8 @@ def rule_terminal(rule: Rule, *, colour: bool = False) -> str:
     for fix in rule.fixes:
         rows += ["", wrap(f"fix: {fix.text}", "  ")]
         rows += [f"    $ {line}" for line in fix.command.splitlines()]
+    if proof := _proof(rule):
+        rows += ["", f"  prove the fix:  {proof}"]
     if rule.references:
         rows += ["", *(f"  see {url}" for url in rule.references)]
     return "\n".join(rows)

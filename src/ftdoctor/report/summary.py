@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ftdoctor.inspection import Inspection
-    from ftdoctor.job.model import Unread
+    from ftdoctor.job.model import Job, Unread
+    from ftdoctor.rulebook.model import Finding
 
 
 def count(number: int, word: str) -> str:
@@ -20,6 +21,17 @@ def not_read(unread: Unread) -> str:
     if what == "broken" and unread.place is not None:
         what = str(unread.place) if unread.place.line > 1 else unread.place.path
     return f"{what}: {unread.reason}"
+
+
+def proof_of(finding: Finding, job: Job | None) -> str:
+    """Return the smoke run that proves the fix of a finding, "" where none can."""
+    if not finding.verify:
+        return ""
+    from ftdoctor.rulebook.verify import command
+
+    if job is None or job.place.path in ("", "-", "<stdin>"):
+        return command(finding.code, finding.verify)
+    return command(finding.code, finding.verify, job.place.path, job.place.line)
 
 
 def sentence(inspection: Inspection) -> str:

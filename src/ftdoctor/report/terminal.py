@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.redact import redact
 from ftdoctor.report.style import style
-from ftdoctor.report.summary import count, not_read, sentence
+from ftdoctor.report.summary import count, not_read, proof_of, sentence
 from ftdoctor.report.understood import FORMS, lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftdoctor.inspection import Inspection, JobReport
+    from ftdoctor.job.model import Job
     from ftdoctor.job.source import Place
     from ftdoctor.rulebook.model import Finding
 
@@ -67,7 +68,7 @@ def _excerpt(place: Place, texts: dict[str, list[str]], colour: str) -> Iterator
     yield f"      {style('|', fg='blue')} {pad}{carets}"
 
 
-def _finding(finding: Finding, texts: dict[str, list[str]], width: int) -> Iterator[str]:
+def _finding(finding: Finding, job: Job, texts: dict[str, list[str]], width: int) -> Iterator[str]:
     colour = _COLOURS[finding.severity]
     head = style(f"{finding.severity}[{finding.code}]", fg=colour, bold=True)
     yield f"{head} {style(redact(finding.summary), bold=True)}"
@@ -86,6 +87,9 @@ def _finding(finding: Finding, texts: dict[str, list[str]], width: int) -> Itera
         yield from rest
         for line in fix.command.splitlines():
             yield f"           {style('$ ' + redact(line), fg='green')}"
+    proof = proof_of(finding, job)
+    if proof:
+        yield f"      prove: {style('$ ' + redact(proof), fg='green')}"
     yield ""
 
 
@@ -101,7 +105,7 @@ def _job(report: JobReport, width: int) -> Iterator[str]:
     yield ""
     texts = _texts(report)
     for finding in report.findings:
-        yield from _finding(finding, texts, width)
+        yield from _finding(finding, job, texts, width)
     for crash in report.crashed:
         yield style(f"crashed[{crash.code}]", fg="magenta", bold=True) + redact(
             f" the check did not complete: {crash.error}"

@@ -140,6 +140,13 @@ def parse_rule(data: object, where: str, *, trusted: bool = False) -> Rule:
     fixes = data.get("fixes") or []
     if not isinstance(fixes, list):
         raise _fail(where, "'fixes' must be a list")
+    verify = _strings(where, "verify", data.get("verify"))
+    if verify and not trusted:
+        from ftdoctor.rulebook.verify import WORDS
+        from ftdoctor.rulebook.verify import unknown as stranger
+
+        if word := stranger(verify):
+            raise _fail(where, f"'verify' has no word {word!r}; it has {', '.join(sorted(WORDS))}")
     return Rule(
         code=code,
         name=name,
@@ -152,7 +159,7 @@ def parse_rule(data: object, where: str, *, trusted: bool = False) -> Rule:
         before=before,
         after=after,
         fixes=tuple(_fix(where, fix) for fix in fixes),
-        verify=_strings(where, "verify", data.get("verify")),
+        verify=verify,
         references=_strings(where, "references", data.get("references")),
         path=where,
     )

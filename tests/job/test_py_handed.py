@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from ftdoctor.job.model import Training
 from ftdoctor.job.read import read_text
+
+if TYPE_CHECKING:
+    from ftdoctor.job.model import Training
 
 
 def _training(code: str) -> Training:

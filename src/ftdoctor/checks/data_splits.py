@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import code
+from ftdoctor.checks.known_datasets import wrong_splits
 from ftdoctor.checks.setup_args import HF_TRAINERS
 from ftdoctor.job.value import get
 from ftdoctor.rulebook.model import Hit
@@ -35,7 +36,8 @@ def dict_for_trainer(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def split_missing(context: Context, **_: object) -> Iterator[Hit]:
-    """`data["validation"]` where the data set surely has other splits only."""
+    """`data["validation"]` or split="validation" where the data set surely has only others."""
+    yield from wrong_splits(context.job)
     for use in _uses(context.job):
         if use.what != "item" or use.splits is None or use.name in use.splits:
             continue
@@ -57,12 +59,12 @@ def _uses(job: Job) -> Iterator[SplitUse]:
         if training.method not in HF_TRAINERS or home not in ("trl", "transformers"):
             continue
         for use in training.split_uses:
-            if use.place not in seen and not _in_branch(job, use.place):
+            if use.place not in seen and not in_branch(job, use.place):
                 seen.add(use.place)
                 yield use
 
 
-def _in_branch(job: Job, place: Place | None) -> bool:
+def in_branch(job: Job, place: Place | None) -> bool:
     """Whether a place stands in an if, a try or a conditional expression of its script."""
     from ftdoctor.checks.token_uses import node_place
 

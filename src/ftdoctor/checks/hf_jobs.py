@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftdoctor.checks.about import (
     HF_JOBS,
@@ -21,7 +21,7 @@ from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
 from ftdoctor.tables import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ftdoctor.checks.context import Context
     from ftdoctor.job.model import Job, Step
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 def _flavors() -> list[str]:
     data = table("flavors")
     return [*data["flavors"], *data["listed_without_sizes"]]
+
+
+def _offered_now(context: Context) -> Mapping[str, Any]:
+    """Return the flavors that the Hub lists now, when it was asked: newer than our table."""
+    rows = context.facts.get("hub.hardware")
+    return rows if isinstance(rows, dict) else {}
 
 
 def flavor_unknown(context: Context, **_: object) -> Iterator[Hit]:
@@ -41,6 +47,7 @@ def flavor_unknown(context: Context, **_: object) -> Iterator[Hit]:
         or not name
         or name in _flavors()
         or re.search(r"[${}<>\s|]", name)
+        or name in _offered_now(context)
     ):
         return
     aliases = table("aliases")
@@ -216,7 +223,7 @@ _BUILDERS = frozenset(
 
 
 def local_data(context: Context, **_: object) -> Iterator[Hit]:
-    """Data read from a relative path: only the script travels to the job."""
+    """Data or a model read from a relative path: only the script travels to the job."""
     job = context.job
     if job.form not in HF_JOBS or job.volumes or code_gap(job) or _MAKES.search(code(job)):
         return
@@ -224,6 +231,12 @@ def local_data(context: Context, **_: object) -> Iterator[Hit]:
     if image and not _PUBLIC.match(image):
         return
     for training in job.trainings:
+        model = get(training.model) or ""
+        # A path that stands in the code twice may well be written there first.
+        if model.startswith(("./", "../")) and code(job).count(model) == 1:
+            place = training.model.place if training.model else None
+            if not _shipped(job, model):
+                yield Hit(place or job.place, {"path": model}, {"path": model})
         for dataset in training.datasets:
             path, place = "", dataset.place
             name = get(dataset.id)

@@ -7,9 +7,22 @@ import os
 from pathlib import Path
 
 
+def folder() -> Path:
+    """Return the folder in which gcloud keeps its configuration and logins.
+
+    On Windows it is %APPDATA%\\gcloud (googlecloudsdk 528, core/config.py).
+    """
+    named = os.environ.get("CLOUDSDK_CONFIG")
+    if named:
+        return Path(named)
+    if os.name == "nt" and os.environ.get("APPDATA"):
+        return Path(os.environ["APPDATA"]) / "gcloud"
+    return Path(os.path.expanduser("~/.config/gcloud"))
+
+
 def setting(section: str, key: str) -> str:
     """Return a property of gcloud's active configuration, "" when it is not set."""
-    root = Path(os.environ.get("CLOUDSDK_CONFIG") or os.path.expanduser("~/.config/gcloud"))
+    root = folder()
     name = os.environ.get("CLOUDSDK_ACTIVE_CONFIG_NAME", "")
     try:
         name = name or (root / "active_config").read_text().strip()

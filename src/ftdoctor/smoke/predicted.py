@@ -50,8 +50,8 @@ def settings_of(
 
 
 def _sharded(plan: Mapping[str, Any]) -> str:
-    kind = str(plan.get("launch") or plan.get("sharding") or "").lower()
-    return kind if kind.startswith(("fsdp", "zero", "deepspeed")) else ""
+    kind = str((plan.get("launch") or {}).get("kind") or "")
+    return kind if kind in ("fsdp", "deepspeed") else ""
 
 
 def _shape(plan: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> Shape:
@@ -59,18 +59,17 @@ def _shape(plan: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> Shap
     from ftdoctor.memory.from_config import shape_from_config
 
     model = str(plan.get("model") or "")
-    if plan.get("real_model"):
+    if plan.get("weights") in ("real", "shape"):
         found = shapes.find(model)
-        if found is None:
+        if found is not None:
+            return found
+        if not plan.get("real_shape"):
             raise NotDescribed(f"the shape of {model} is not known")
-        return found
+        return shape_from_config(plan["real_shape"], model)
     config = dict(plan.get("shape") or {})
     words = stage(stages, "tokenizer").get("vocabulary")
     if isinstance(words, int):
         config["vocab_size"] = max(words, int(config.get("vocab_size") or 0))
-    config.setdefault("tie_word_embeddings", None)
-    if config["tie_word_embeddings"] is None:
-        del config["tie_word_embeddings"]
     return shape_from_config(config, "the plan")
 
 
@@ -103,7 +102,7 @@ def _values(
         "dtype": keywords.get("dtype") or keywords.get("torch_dtype"),
         "string_model": bool(plan.get("model_as_string")),
         "attention": keywords.get("attn_implementation"),
-        "kbit_prepare": bool(plan.get("kbit_prepare")),
+        "kbit_prepare": bool(plan.get("kbit_prepared")),
         "load_in_8bit": eight,
         "versions": dict(stage(stages, "imports").get("versions") or {}),
         "gpus": processes,

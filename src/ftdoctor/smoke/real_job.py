@@ -1,14 +1,13 @@
 """From the seconds of a smoke run's step to the time and the price of the real job, with a range.
 
-The range: a step of the smoke run has every row filled to its full length, and the first of its few
-steps warms kernels and caches up. So the mean of the steps is the most that a step will take: the
-upper end is that mean, with a tenth on top for logging, checkpoints and evaluation, and the time
-until the first step as it was in the smoke run. The lower end is the quickest step; where rows are
-neither packed nor known to reach the length, half of it, because time goes with tokens while a part
-of each step (unpacking 4-bit weights, launching kernels, the optimizer) does not. Half is a
-judgement, not a measurement: ordinary chat rows are far below max_length, and steps below half of
-the full ones are rare for 4-bit weights. Downloading and loading the full model, where the smoke
-run did not, are not in it.
+The range: a step of the smoke run has every row filled to its full length, and its first step,
+which warms kernels and caches up, is left out. So what it took is the most that a step will take:
+the upper end is that, with a tenth on top for logging, checkpoints and evaluation. The lower end
+is the quickest step; where rows are not packed, half of it, because time goes with tokens while a
+part of each step (unpacking 4-bit weights, launching kernels, the optimizer) does not. Half is a
+judgement, not a measurement: ordinary chat rows are far below max_length. Both ends have the time
+until the first step as it was in the smoke run; where that had random weights, downloading and
+loading the real ones comes on top.
 """
 
 from __future__ import annotations
@@ -144,18 +143,18 @@ def outlook(
         start_seconds: seconds until the first step.
         usd_per_hour: price of the machine, None when not known.
     """
-    mean = float(train["seconds_per_step"])
-    each = [float(s) for s in train.get("step_seconds") or () if s]
-    quickest = min(each) if each else mean
+    usual = float(train["seconds_per_step"])
+    each = [float(s) for s in train.get("steps_seconds") or () if s]
+    quickest = min([usual, *each])
     training = job.training if job is not None else None
     steps, told = (
         steps_of(training, rows, processes=_gpus(job)) if training else (None, "there is no job")
     )
-    packed = bool((plan.get("arguments") or {}).get("packing"))
+    packed = bool(plan.get("packs") or (plan.get("arguments") or {}).get("packing"))
     if packed and told not in ("", "max_steps"):
         steps, told = None, "the rows are packed, and how many sequences they fill is not known"
     low = quickest * (1.0 if packed else SHORT_ROWS)
-    high = mean * REST
+    high = usual * REST
     count = steps or PER
     seconds = [count * low + start_seconds, count * high + start_seconds]
     price = None

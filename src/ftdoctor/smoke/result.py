@@ -31,6 +31,10 @@ def finish(
     from ftdoctor.smoke.evidence import gather
 
     verdict.evidence = gather(verdict, plan, job, run)
+    if plan.get("confirms"):
+        from ftdoctor.smoke.confirm import outcome, proof_of, rulebook
+
+        verdict = outcome(verdict, proof_of(str(plan["confirms"]), rulebook()), plan)
     document = verdict.document(plan)
     if run is not None:
         document["run"] = run

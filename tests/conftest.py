@@ -37,7 +37,7 @@ def _no_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("ftdoctor.environment.nvidia.signs", lambda: False)
+    monkeypatch.setattr("ftdoctor.environment.signs.signs", lambda: False)
     from ftdoctor import redact
 
     monkeypatch.setattr(redact, "_KNOWN", set())

@@ -79,7 +79,7 @@ def inspect_jobs(
         )
     look = None
     if options.get("look") and any(job.platform == "local" for job in reading.jobs):
-        from ftdoctor.facts.machine import looker
+        from ftdoctor.facts.look import looker
 
         look = looker(local=bool(options.get("local")))
     inspection = inspect(

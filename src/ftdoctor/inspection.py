@@ -117,11 +117,11 @@ def inspect(
     rules = [r for r in book.with_before() if chosen(r, config.select, config.ignore)]
     if gather is None:  # nothing was asked: rules on answers have nothing to look at
         rules = [r for r in rules if not _check(r).startswith(("live_hub.", "live_google."))]
-    if look is None:
-        rules = [r for r in rules if not _check(r).startswith("live_machine.")]
+    of_machine = [r for r in rules if _check(r).startswith("live_machine.")]
+    rules = [r for r in rules if not _check(r).startswith("live_machine.")]
     own = [r for r in rules if r.code.startswith(SELF_AREA)]
     rules = [r for r in rules if not r.code.startswith(SELF_AREA)]
-    inspection = Inspection(rules=[*rules, *own], fail_on=config.fail_on)
+    inspection = Inspection(rules=[*rules, *of_machine, *own], fail_on=config.fail_on)
     moment = now()
     smoke_results = _kept(home)
     unproved: Callable[[Job], str] | None = None
@@ -140,9 +140,10 @@ def inspect(
             context.lacks_smoke, context.lacks_because = require_smoke, why
         report = JobReport(job, told=context.told)
         ignores = inline_ignores([job.source, *job.sources])
-        for result in run(rules, context):
+        here = of_machine if job.machine is not None else []
+        for result in run([*rules, *here], context):
             if job.machine is not None and not job.machine.meant:
-                result = _softer(result, rules)
+                result = _softer(result, inspection.rules)
             _sort_in(report, result, ignores, seen)
         context.ignores = ignores
         for result in run(own, context):

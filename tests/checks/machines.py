@@ -44,7 +44,7 @@ def _room(row: dict[str, Any] | None) -> Room | None:
 
 
 def recorded(name: str, *, local: bool) -> Callable[[Job], Machine | None]:
-    """Return what looks at a recorded machine, in the way of `facts.machine.looker`."""
+    """Return what looks at a recorded machine, in the way of `facts.look.looker`."""
     data = json.loads((FIXTURES / "machines" / f"{name}.json").read_text())
     rows = data["nvidia"].pop("gpus")
     nvidia = Nvidia(gpus=tuple(_gpu(row) for row in rows), **data["nvidia"])

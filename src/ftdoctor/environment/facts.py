@@ -74,8 +74,8 @@ def token() -> Token:
     found = local_token()
     if found is None:
         return Token(problem="none found: run `hf auth login`, or set HF_TOKEN")
-    problem = "it is in quotes, which are sent as part of it" if found.text[0] in "\"'" else ""
-    return Token(found.source, token_kind(found.text), len(found.text), problem)
+    text = found.raw.strip()
+    return Token(found.source, token_kind(text) if text else "", len(text), found.reason)
 
 
 def google() -> dict[str, str]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from typing import Literal
 
+from ftdoctor.environment.signs import program, signs
 from ftdoctor.records import dataclass
 
 #: What was found out: GPUs are listed; there is no driver here; it is installed and does not run
@@ -57,24 +57,6 @@ class Nvidia:
     problem: str = ""
     state: State = "ok"
     source: str = ""
-
-
-def signs() -> bool:
-    """Whether anything here speaks of an NVIDIA driver. A few file lookups, nothing is loaded."""
-    if sys.platform == "win32":
-        root = os.environ.get("SYSTEMROOT", r"C:\Windows")
-        return os.path.exists(os.path.join(root, "System32", "nvml.dll"))
-    if sys.platform != "linux":
-        return False
-    marks = ("/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version", "/dev/dxg")
-    return any(map(os.path.exists, marks)) or bool(program())
-
-
-def program() -> str:
-    """Return the path of nvidia-smi, "" when there is none (WSL keeps it off PATH)."""
-    import shutil
-
-    return shutil.which("nvidia-smi") or shutil.which("nvidia-smi", path="/usr/lib/wsl/lib") or ""
 
 
 def nvidia(*, sure: bool = False, seconds: float = 3.0) -> Nvidia:

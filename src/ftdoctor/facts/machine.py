@@ -1,8 +1,4 @@
-"""What is known of this machine for a job that trains on it: GPUs, packages, memory, disk.
-
-No network. Without `--local`, a machine counts only when it has an NVIDIA GPU: scripts are mostly
-checked where they are written, and run elsewhere.
-"""
+"""What is known of this machine for a job that trains on it: GPUs, packages, memory, disk."""
 
 from __future__ import annotations
 
@@ -12,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.environment import limits
 from ftdoctor.environment.interpreter import Installed, installed
-from ftdoctor.environment.nvidia import Gpu, Nvidia, nvidia
 from ftdoctor.job.value import Value, get
 from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ftdoctor.environment.limits import Memory, Room
+    from ftdoctor.environment.nvidia import Gpu, Nvidia
     from ftdoctor.job.model import Job
 
 
@@ -58,27 +54,8 @@ class Machine:
         return nothing and not self.gpus and not self.other
 
 
-def looker(*, local: bool) -> Callable[[Job], Machine | None]:
-    """Return the function that looks at this machine for a job; the GPUs are read once.
-
-    It returns None for a job that trains elsewhere, and, without `local`, where no GPU is seen.
-    """
-    seen: list[Nvidia] = []
-
-    def look(job: Job) -> Machine | None:
-        if job.platform != "local" or not job.trainings:
-            return None
-        if not seen:
-            seen.append(nvidia(sure=local))
-        found = seen[0]
-        if not local and (found.state == "absent" or not (found.gpus or found.problem)):
-            return None
-        return _machine(job, found, meant=local)
-
-    return look
-
-
-def _machine(job: Job, found: Nvidia, *, meant: bool) -> Machine:
+def machine(job: Job, found: Nvidia, *, meant: bool) -> Machine:
+    """Return this machine as a job would find it; `found` are its GPUs."""
     gpus, hidden = visible(found.gpus, variable(job, "CUDA_VISIBLE_DEVICES"))
     hub = cache_folder(job)
     output = next(_outputs(job), "")

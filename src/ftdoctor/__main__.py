@@ -7,6 +7,14 @@ import sys
 
 def main() -> None:
     """Run the command line; the exit code says how it went (see `ftdoctor --help`)."""
+    try:
+        _main()
+    except KeyboardInterrupt:  # before a command had begun, or between two
+        print("Stopped.", file=sys.stderr)
+        _leave(130)
+
+
+def _main() -> None:
     arguments = sys.argv[1:]
     if arguments in (["--version"], ["-V"]):
         from ftdoctor import __version__
@@ -30,10 +38,25 @@ def main() -> None:
 
         code = run_plain(arguments)
         if code is not None:
-            sys.exit(code)
+            _leave(code)
     from ftdoctor.cli import run
 
-    sys.exit(run(arguments))
+    _leave(run(arguments))
+
+
+def _leave(code: int) -> None:
+    """End the process; at once where a live question hangs, which would hold it or crash it."""
+    asking = sys.modules.get("ftdoctor.facts.ask")
+    if asking is not None and asking.hung():
+        import os
+
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                continue
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

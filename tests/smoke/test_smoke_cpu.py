@@ -21,17 +21,19 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from trl import SFTConfig, SFTTrainer
 
 model = AutoModelForCausalLM.from_pretrained(
-    "Qwen/Qwen3-0.6B", quantization_config=BitsAndBytesConfig(load_in_4bit=True)
+    "{model}", quantization_config=BitsAndBytesConfig(load_in_4bit=True)
 )
 trainer = SFTTrainer(
     model=model,
-    processing_class=AutoTokenizer.from_pretrained("Qwen/Qwen3-0.6B"),
+    processing_class=AutoTokenizer.from_pretrained("{model}"),
     train_dataset=load_dataset("json", data_files="rows.jsonl", split="train"),
     args=SFTConfig(output_dir="out", {length}=64, learning_rate={rate}),
     peft_config=LoraConfig(r=8, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"),
 )
 trainer.train()
 """
+#: One that has a chat template, and a base model that has none.
+MODEL, BASE = "Qwen/Qwen3-0.6B", "google/gemma-3-1b-pt"
 CHAT = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]}
 
 
@@ -40,7 +42,7 @@ def plan_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: dict, **values
     from ftdoctor.job.read import read
 
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for _ in range(8)))
-    text = SCRIPT.format(**{"length": "max_length", "rate": "1e-3", **values})
+    text = SCRIPT.format(**{"length": "max_length", "rate": "1e-3", "model": MODEL, **values})
     (tmp_path / "train.py").write_text(text)
     monkeypatch.chdir(tmp_path)
     return plan_for(read(["train.py"]).jobs[0], "cpu")
@@ -80,7 +82,7 @@ def test_it_works() -> None:
     ("row", "values", "names"),
     [
         ({"text": "words"}, {"length": "max_seq_length"}, {"sftconfig-max-seq-length-renamed"}),
-        (CHAT, {}, {"chat-template-missing"}),
+        (CHAT, {"model": BASE}, {"chat-template-missing"}),
         ({"text": "words and more words to learn from"}, {"rate": "1e39"}, {"loss-nan"}),
     ],
     ids=["wrong keyword", "no chat template", "nan"],

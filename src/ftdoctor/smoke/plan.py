@@ -6,11 +6,28 @@ itself trains in another precision.
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
+from ftdoctor.errors import UsageError
 from ftdoctor.job.value import get
+from ftdoctor.smoke.plan_arguments import (
+    CPU_BATCH,
+    CPU_LENGTH,
+    METHODS,
+    arguments_of,
+    batch_of,
+    length_of,
+    plain,
+    shrink_for_cpu,
+    shrink_for_gpu,
+    trainer_keywords,
+)
+from ftdoctor.smoke.plan_data import add_data
+from ftdoctor.smoke.plan_launch import add_launch
+from ftdoctor.smoke.plan_model import add_model, small_shape
+from ftdoctor.smoke.wish import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,80 +41,21 @@ QLORA = {
     "bnb_4bit_compute_dtype": "bfloat16",
 }
 LORA = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
-#: Longest rows and largest batch on a CPU: the point there is that it runs, not how much it holds.
-CPU_LENGTH, CPU_BATCH = 128, 2
-METHODS = ("sft",)
-#: Set by the payload itself, or without meaning for three steps.
-_OURS = frozenset(
-    "output_dir max_steps num_train_epochs logging_steps logging_strategy save_strategy save_steps "
-    "save_total_limit report_to run_name push_to_hub hub_model_id hub_strategy hub_token "
-    "hub_private_repo eval_strategy evaluation_strategy_ eval_steps do_eval do_train logging_dir "
-    "per_device_train_batch_size per_device_eval_batch_size resume_from_checkpoint deepspeed fsdp "
-    "fsdp_config load_best_model_at_end metric_for_best_model dataset_num_proc "
-    "dataloader_num_workers model_init_kwargs trackio_space_id project dataset_text_field "
-    "overwrite_output_dir_ warmup_steps".split()
-)
-#: Text-only models that stand for multimodal ones: their language half.
-_TEXT_TYPES = {
-    "gemma3": "gemma3_text",
-    "gemma4": "gemma4_text",
-    "qwen2_vl": "qwen2",
-    "qwen2_5_vl": "qwen2",
-    "qwen3_vl": "qwen3",
-    "mllama": "llama",
-    "llama4": "llama",
-    "mistral3": "mistral",
-}
-#: Decoder families whose small configuration transformers builds from these five sizes.
-_SMALL = frozenset(
-    "llama mistral qwen2 qwen3 gemma gemma2 gemma3_text phi3 granite olmo2 smollm3 starcoder2 "
-    "cohere stablelm".split()
-)
+STAGES = ("imports", "gpu", "tokenizer", "data", "template", "model", "train", "checkpoint")
+#: Optimizer state, weights and gradients of a full fine-tune beyond this are not written to disk.
+MOST_CHECKPOINT_PARAMETERS = 2 * 10**9
 
 
-def plain(value: Any) -> bool:
-    """Whether a value goes into the plan as it is."""
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def small_shape(model: str) -> tuple[dict[str, Any], str]:
-    """Return a tiny configuration of the model's own architecture, and a note."""
-    from ftdoctor.memory import shapes
-
-    found = shapes.find(model) if model else None
-    kind = _TEXT_TYPES.get(found.model_type, found.model_type) if found else "llama"
-    note = (
-        f"a random {kind} of two layers stands for {model}"
-        if model
-        else "a random Llama of two layers"
-    )
-    if kind not in _SMALL:
-        note = f"a random Llama of two layers stands for {model} ({kind} is not built small here)"
-        kind = "llama"
-    shape = {
-        "model_type": kind,
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 16,
-        "max_position_embeddings": 2048,
-    }
-    return shape, note
-
-
-def default_plan(device: str) -> dict[str, Any]:
+def default_plan(device: str, wish: Wish | None = None) -> dict[str, Any]:
     """Return the plan of a run with no job: QLoRA on a small Llama."""
+    wish = wish or Wish()
     shape, note = small_shape("")
-    return {
-        "stages": ["imports", "gpu", "tokenizer", "data", "model", "train", "checkpoint"],
+    plan: dict[str, Any] = {
+        "stages": [*STAGES, "resume"],
+        "soft": [],
         "device": device,
         "method": "sft",
+        "weights": "tiny",
         "shape": shape,
         "max_length": CPU_LENGTH if device == "cpu" else 1024,
         "batch": CPU_BATCH,
@@ -105,117 +63,185 @@ def default_plan(device: str) -> dict[str, Any]:
         "imports": ["torch", "transformers", "trl", "peft", "bitsandbytes"],
         "quantization": dict(QLORA),
         "lora": dict(LORA),
-        "arguments": {"max_length": CPU_LENGTH if device == "cpu" else 1024, "learning_rate": 1e-3},
+        "arguments": {"learning_rate": 1e-3},
+        "unused": {},
+        "trainer_kwargs": {},
+        "model_kwargs": {},
         "notes": [note],
     }
+    if wish.push:
+        raise UsageError("--push needs a JOB that says where it pushes to.", "Give the job's file.")
+    if wish.processes * wish.nodes > 1:
+        add_launch(plan, None, None, wish)
+    return plan
 
 
 def plan_for(
-    job: Job, device: str, *, environment: Mapping[str, str] | None = None
+    job: Job,
+    device: str,
+    *,
+    environment: Mapping[str, str] | None = None,
+    wish: Wish | None = None,
 ) -> dict[str, Any]:
-    """Return the plan for a job: its method, quantisation, LoRA, arguments, data and token."""
-    plan = default_plan(device)
+    """Return the plan for a job: its method, quantisation, LoRA, arguments, data and token.
+
+    Raises:
+        UsageError: a push is asked for, and the job does not say where to.
+    """
+    wish = wish or Wish()
+    plan = default_plan(device, Wish(processes=wish.processes, nodes=wish.nodes))
     training = job.training
     if training is None:
         plan["notes"].append(
             "the job shows no training that can be read: the default run stands for it"
         )
         return plan
-    notes: list[str] = plan["notes"]
-    model = get(training.model) or ""
-    plan["model"] = model
-    plan["shape"], note = small_shape(model)
-    notes[:] = [note]
-    if training.method in METHODS:
-        plan["method"] = training.method
-    else:
-        notes.append(f"{training.method} is not run small: SFT stands for it")
-    arguments = _arguments(training, notes)
-    length = arguments.get("max_length") or arguments.get("max_seq_length") or 1024
-    batch = get(training.arguments.get("per_device_train_batch_size")) or 8
-    if device == "cpu":
-        length, batch = min(int(length), CPU_LENGTH), min(int(batch), CPU_BATCH)
-    for name in ("max_length", "max_seq_length"):
-        if name in arguments:
-            arguments[name] = length
-    plan |= {"max_length": length, "batch": batch, "arguments": arguments}
-    plan["quantization"] = _quantization(training)
+    plan["stages"] = [*STAGES, "resume"]
+    notes: list[str] = []
+    plan["notes"] = notes
+    plan["method"] = _method(training, notes)
+    stands = plan["method"] != training.method
+    kept, plan["unused"] = arguments_of(training, notes, general=stands)
+    plan["arguments"] = kept
+    plan["trainer_kwargs"] = {} if stands else trainer_keywords(training, notes)
+    plan["model_kwargs"] = _model_keywords(training)
+    plan["model_as_string"] = training.model_as_string
+    plan["max_length"] = length_of(kept, plan["trainer_kwargs"], plan["method"])
+    plan["job_max_length"] = plan["max_length"]
+    plan["batch"] = batch_of(training)
+    _config_class(plan, training, stands=stands)
+    plan["quantization"] = _quantization(training, notes)
     plan["lora"] = _lora(training, quantized=plan["quantization"] is not None)
-    if plan["quantization"] is None and "bitsandbytes" in plan["imports"]:
+    plan["kbit_prepare"] = training.kbit_prepared is not None
+    if plan["quantization"] is None:
         plan["imports"].remove("bitsandbytes")
-    tokenizer = [n for n in ("tokenizer", "processing_class") if n in training.trainer_kwargs]
-    plan["tokenizer_keywords"] = tokenizer or ["processing_class"]
-    rows = _local_rows(training)
-    if rows:
-        plan["rows"] = rows
-        notes.append("the rows are the first of the job's own file")
-        chat = any(word in model.lower() for word in ("-it", "instruct", "chat", "-sft"))
-        plan["chat_template"] = not model or chat
-    token = {**os.environ, **(environment or {})}.get("HF_TOKEN", "")
-    if token:
-        plan["stages"].insert(2, "token")
+    if plan["lora"] is None:
+        plan["imports"].remove("peft")
+    if plan["method"] == "trainer":
+        plan["imports"].remove("trl")
+    add_model(plan, training, notes, wish)
+    (shrink_for_cpu if device == "cpu" else shrink_for_gpu)(plan, notes)
+    add_data(plan, job, training, notes, hub=bool(plan.get("hub")))
+    _tokenizer(plan, training, notes)
+    _checkpoints(plan, training, notes)
+    add_launch(plan, job, training, wish)
+    if {**os.environ, **(environment or {})}.get("HF_TOKEN"):
+        plan["stages"].insert(plan["stages"].index("gpu") + 1, "token")
+    if wish.push:
+        plan["push"] = _push(training)
+        plan["stages"].append("push")
     return plan
 
 
-def _arguments(training: Training, notes: list[str]) -> dict[str, Any]:
-    found = {}
-    for name, value in training.arguments.items():
-        if name in _OURS:
-            continue
-        if not value.known or not plain(value.value):
-            notes.append(f"{name} is not known here and is left out")
-            continue
-        found[name] = value.value
-    return found
+def _method(training: Training, notes: list[str]) -> str:
+    """Return the method that is run: the job's, or SFT where that cannot be."""
+    trainer = get(training.trainer) if training.trainer is not None else None
+    last = str(trainer or "").rpartition(".")[2]
+    usual = {"trainer": "Trainer"}.get(training.method)
+    other = usual is not None and last not in ("", usual)
+    if training.method in METHODS and not other and ".experimental." not in str(trainer or ""):
+        return training.method
+    notes.append(f"{last or training.method} is not run small: SFT stands for it")
+    return "sft"
 
 
-def _quantization(training: Training) -> dict[str, Any] | None:
+def _model_keywords(training: Training) -> dict[str, Any]:
+    """Return the keywords of from_pretrained that are known; the place on devices is ours."""
+    ours = ("quantization_config", "device_map", "trust_remote_code", "revision", "token", "config")
+    return {
+        name: value.value
+        for name, value in training.model_kwargs.items()
+        if name not in ours and value.known and plain(value.value)
+    }
+
+
+def _config_class(plan: dict[str, Any], training: Training, *, stands: bool) -> None:
+    name = get(training.config_class) if training.config_class is not None else None
+    last = str(name or "").rpartition(".")[2]
+    usual = last.endswith(("Config", "TrainingArguments"))
+    if usual and not stands and ".experimental." not in str(name):
+        plan["config_class"] = last
+
+
+def _quantization(training: Training, notes: list[str]) -> dict[str, Any] | None:
     """Return the job's quantisation; None when the job trains unquantised weights."""
+    from ftdoctor.memory import shapes
+
     if training.quantization is None:
         four = training.model_kwargs.get("load_in_4bit") or training.arguments.get("load_in_4bit")
-        return dict(QLORA) if four is not None and get(four) else None
+        model = (get(training.model) or "") if training.model is not None else ""
+        stored = shapes.quantised_copy(str(model)) == "4bit"
+        return dict(QLORA) if (four is not None and get(four)) or stored else None
     kept = {n: get(v) for n, v in training.quantization.items() if v.known and plain(v.value)}
     for name, value in kept.items():
         if isinstance(value, str):
             kept[name] = value.removeprefix("torch.")
-    return {**QLORA, **kept} if kept.get("load_in_4bit", True) else kept
+    if not kept.get("load_in_4bit", True):
+        return kept
+    left = [n for n in ("bnb_4bit_quant_type", "bnb_4bit_use_double_quant") if n not in kept]
+    if left:
+        notes.append(f"{' and '.join(left)} not set by the job: NF4 and double quantisation here")
+    return {**QLORA, **kept}
 
 
 def _lora(training: Training, *, quantized: bool) -> dict[str, Any] | None:
     if training.lora is None:
         return dict(LORA) if quantized else None
     kept = {n: get(v) for n, v in training.lora.items() if v.known and plain(v.value)}
-    kept["r"] = min(int(kept.get("r") or 8), 16)
-    return {**kept, "task_type": "CAUSAL_LM"}
+    return {"task_type": "CAUSAL_LM", **kept}
 
 
-def _local_rows(training: Training) -> list[dict[str, Any]]:
-    """Return the first rows of a JSON-lines file of the job that lies on this machine."""
-    for dataset in training.datasets:
-        files = get(dataset.data_files) if dataset.data_files is not None else None
-        names = files if isinstance(files, list) else [files, get(dataset.id)]
-        if isinstance(files, dict):
-            names = list(files.values())
-        for name in names:
-            if (
-                isinstance(name, str)
-                and name.endswith((".jsonl", ".json"))
-                and os.path.isfile(name)
-            ):
-                return _rows(name)
-    return []
+def _tokenizer(plan: dict[str, Any], training: Training, notes: list[str]) -> None:
+    """Say under which keyword the trainer gets the tokenizer, and whether it has a template."""
+    from ftdoctor.checks.data import no_chat_template
+
+    names = [n for n in ("tokenizer", "processing_class") if n in training.trainer_kwargs]
+    if names:
+        plan["tokenizer_keywords"] = names
+    elif training.model_as_string and plan.get("weights") == "real":
+        plan["tokenizer_keywords"] = []  # the job leaves it to the trainer, with all that needs
+    model = str(plan.get("model") or "")
+    if plan.get("hub"):
+        name = get(training.tokenizer) if training.tokenizer is not None else None
+        if isinstance(name, str) and name != model:
+            plan["tokenizer"] = name
+        return
+    plan["chat_template"] = not no_chat_template(model) or bool(plan.get("sets_template"))
+    form = plan.get("row_form") == "messages" or any("messages" in r for r in plan.get("rows", ()))
+    if form and model and plan["chat_template"]:
+        notes.append(f"a small tokenizer with ChatML stands for that of {model}")
 
 
-def _rows(path: str, most: int = 16) -> list[dict[str, Any]]:
-    rows = []
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
-                rows.append(row)
-            if len(rows) >= most:
-                break
-    return rows
+def _checkpoints(plan: dict[str, Any], training: Training, notes: list[str]) -> None:
+    """Resuming is a reason to fail only where the job does it."""
+    from ftdoctor.memory import shapes
+
+    if "resume_from_checkpoint" not in training.arguments:
+        plan["soft"] = ["resume"]
+    if plan.get("arguments", {}).pop("save_only_model", None):
+        notes.append("save_only_model: nothing to resume from is written")
+        plan["checkpoints"] = False
+    found = shapes.find(str(plan.get("model") or "")) if plan.get("weights") != "tiny" else None
+    large = found is not None and found.params > MOST_CHECKPOINT_PARAMETERS
+    if plan["lora"] is None and large:
+        plan["checkpoints"] = False
+        notes.append("the optimizer's state is not saved: it is larger than a smoke run should be")
+    if plan.get("checkpoints") is False:
+        plan["stages"].remove("resume")
+
+
+def _push(training: Training) -> str:
+    """Return the repository that the job pushes to.
+
+    Raises:
+        UsageError: the job does not say.
+    """
+    named = training.arguments.get("hub_model_id")
+    for value in (named, *training.pushes):
+        found = get(value) if value is not None else None
+        if isinstance(found, str) and re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", found):
+            return found
+    raise UsageError(
+        "--push: the job does not say which repository it pushes to.",
+        "Set hub_model_id in its training arguments, or leave --push out.",
+    )

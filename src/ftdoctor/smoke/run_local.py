@@ -43,7 +43,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+            env={**os.environ, **_threads(plan), "PYTHONUNBUFFERED": "1", **(environment or {})},
             start_new_session=True,
             preexec_fn=_limit(memory_gib) if memory_gib else None,
         )
@@ -70,6 +70,13 @@ def run(
             _kill(process)
         ended = f"the time limit of {timeout:g} s was reached" if late.is_set() else ""
         return "".join(lines), code, ended
+
+
+def _threads(plan: dict[str, Any]) -> dict[str, str]:
+    """One thread on the CPU: the tiny model's matrices cost more to share than to multiply."""
+    if plan.get("device", "cpu") != "cpu" or "OMP_NUM_THREADS" in os.environ:
+        return {}
+    return {"OMP_NUM_THREADS": "1"}
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

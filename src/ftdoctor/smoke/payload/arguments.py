@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import inspect
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .rows import method
-from .state import Run
+
+if TYPE_CHECKING:
+    from .state import Run
 
 #: Optimizers that need a GPU, by part of their name.
 _GPU_OPTIMIZERS = ("8bit", "4bit", "paged", "apex", "torch_npu")
@@ -49,7 +51,7 @@ def accepted(kind: Any) -> set[str]:
     for base in inspect.getmro(kind):
         if base is object or "__init__" not in vars(base):
             continue
-        found = inspect.signature(base.__init__).parameters
+        found = inspect.signature(vars(base)["__init__"]).parameters
         names |= set(found)
         if not any(p.kind is p.VAR_KEYWORD for p in found.values()):
             break
@@ -74,6 +76,8 @@ def build(run: Run, config_class: Any, init_kwargs: dict[str, Any] | None) -> An
         "save_steps": int(plan.get("steps", 3)),
         "per_device_train_batch_size": int(plan["batch"]),
         "disable_tqdm": True,
+        # Else a loss that is not a number is logged as the mean of those before it.
+        "logging_nan_inf_filter": False,
     }
     if int(plan.get("nodes") or 1) > 1:  # each machine has a disk of its own
         ours["save_on_each_node"] = True

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .model import auto_class, load
 from .processes import together
-from .state import Run
 from .telling import rank
+
+if TYPE_CHECKING:
+    from .state import Run
 
 
 def save_and_reload(run: Run) -> dict[str, Any]:
-    """Save with the trainer and read the files back; every value must be the one that was trained."""
+    """Save with the trainer and read the files back; every value must be the trained one."""
     path = os.path.join(run.plan.get("save_folder") or run.folder, "checkpoint")
     trainer = run.trainer
     trainer.save_model(path)

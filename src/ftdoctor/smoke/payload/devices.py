@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .state import Run
 from .telling import local_rank
+
+if TYPE_CHECKING:
+    from .state import Run
 
 TOLD = (
     "torch transformers trl peft bitsandbytes accelerate datasets huggingface_hub tokenizers "

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .state import Run
 from .telling import local_rank, rank
+
+if TYPE_CHECKING:
+    from .state import Run
 
 #: Small files that show whether the gate is open; the first is the one that every model has.
 FEW = ("config.json", "tokenizer_config.json", "generation_config.json")
@@ -101,6 +103,11 @@ def weights(run: Run) -> dict[str, Any]:
     }
 
 
+def _full(api: Any, repo: str) -> str:
+    """Return the name with its owner: without one it is the token's."""
+    return repo if "/" in repo else f"{api.whoami()['name']}/{repo}"
+
+
 def push(run: Run) -> dict[str, Any]:
     """Push what was saved to a branch of its own in the output repository, and remove it.
 
@@ -113,7 +120,7 @@ def push(run: Run) -> dict[str, Any]:
     from huggingface_hub.utils import HfHubHTTPError
 
     api = HfApi()
-    repo, branch = run.plan["push"], f"ftdoctor-smoke-{int(time.time())}-{os.getpid()}"
+    repo, branch = _full(api, run.plan["push"]), f"ftdoctor-smoke-{int(time.time())}-{os.getpid()}"
     made = False
     if not api.repo_exists(repo):
         api.create_repo(repo, private=True, exist_ok=False)

@@ -7,10 +7,13 @@ import os
 import socket
 import sys
 import tempfile
-from typing import Any, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .state import FOLDER
 from .telling import LAUNCHED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Place(NamedTuple):
@@ -72,8 +75,7 @@ def command(plan: Mapping[str, Any], at: Place, program: list[str], folder: str)
     torchrun, which `accelerate launch` calls too.
     """
     processes = int(plan.get("processes") or 1)
-    launch = plan.get("launch") or {}
-    config = launch.get("config")
+    config = plan.get("launch_config")
     if config and plan.get("device") != "cpu":
         path = os.path.join(folder, "accelerate.json")
         kept = {**config, "num_processes": processes * at.nodes, "num_machines": at.nodes}

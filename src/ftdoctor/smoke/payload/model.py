@@ -1,14 +1,16 @@
-"""The model: two random layers of the job's architecture, random at its real size, or the real one."""
+"""The model: two random layers of its architecture, random at its real size, or the real one."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .rows import method
 from .shaped import build
-from .state import Run
 from .telling import local_rank, rank
+
+if TYPE_CHECKING:
+    from .state import Run
 
 #: Keywords of from_pretrained (and BitsAndBytesConfig) whose values are dtypes, told by name.
 DTYPES = (

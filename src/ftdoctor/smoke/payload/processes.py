@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .state import Run
 from .telling import rank, time_limit, world
+
+if TYPE_CHECKING:
+    from .state import Run
 
 #: Seconds for the first exchange (NCCL sets up its channels in it), and for waiting at a stage's
 #: end for the slowest.

@@ -8,11 +8,13 @@ set: it prepares them in the same way, which is where a row of the wrong form fa
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .state import Run
 from .telling import world
 from .tokenizer import cut, text_of
+
+if TYPE_CHECKING:
+    from .state import Run
 
 #: Methods that compare two answers, and those that sample their own.
 PAIRS, SAMPLED = ("dpo", "reward"), ("grpo", "rloo")
@@ -22,18 +24,22 @@ def data(run: Run) -> dict[str, Any]:
     """Take the job's own first rows, and make those that are trained on."""
     plan = run.plan
     facts: dict[str, Any] = {}
+    if plan.get("total_rows"):
+        facts["total_rows"] = plan["total_rows"]
     source = "made here"
     if plan.get("rows"):
         run.own_rows, source = list(plan["rows"]), "the job's file"
     elif plan.get("dataset"):
         start = time.monotonic()
-        run.own_rows = first_rows(plan["dataset"])
+        run.own_rows, total = first_rows(plan["dataset"])
+        if total is not None:
+            facts["total_rows"] = total
         source = str(plan["dataset"]["id"])
         facts["first_rows_seconds"] = round(time.monotonic() - start, 2)
     if run.own_rows:
         facts["columns"] = sorted(run.own_rows[0])
         form = form_of(run.own_rows[0], str(plan.get("text_field") or "text"))
-        if not fits(form, method(run)):
+        if not fits(form, method(run)) or not plan.get("own_rows_train", True):
             if plan.get("rows_as_they_are"):
                 run.rows = run.own_rows
                 return {**facts, "rows": len(run.rows), "source": source, "form": form}
@@ -50,20 +56,23 @@ def method(run: Run) -> str:
     return str(run.plan.get("method") or "sft")
 
 
-def first_rows(spec: dict[str, Any], count: int = 8) -> list[dict[str, Any]]:
-    """Return the first rows of a data set of the Hub, streamed."""
+def first_rows(spec: dict[str, Any], count: int = 8) -> tuple[list[dict[str, Any]], int | None]:
+    """Return the first rows of a data set of the Hub, streamed, and how many it has if it says."""
     from itertools import islice
 
     from datasets import load_dataset
 
     # A slice ("train[:10%]") is not for streams; neither are several splits.
-    split = str(spec.get("split") or "train").split("[")[0].split("+")[0]
+    asked = str(spec.get("split") or "train")
+    split = asked.split("[")[0].split("+")[0]
     keywords = {n: spec[n] for n in ("data_files", "data_dir", "revision") if spec.get(n)}
     stream = load_dataset(spec["id"], spec.get("config"), split=split, streaming=True, **keywords)
     found = [dict(row) for row in islice(stream, count)]
     if not found:
         raise RuntimeError(f"{spec['id']} has no rows in split {split}")
-    return found
+    known = (getattr(stream.info, "splits", None) or {}).get(split)
+    total = getattr(known, "num_examples", None) if asked == split else None
+    return found, total or None
 
 
 def form_of(row: dict[str, Any], text_field: str) -> str:

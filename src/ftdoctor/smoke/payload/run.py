@@ -12,11 +12,14 @@ import os
 import sys
 import time
 import traceback
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any
 
 from . import checkpoint, devices, hub, launch, model, processes, rows, tokenizer, train
 from .state import Run
 from .telling import LAUNCHED, failed, rank, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STAGES: dict[str, Callable[[Run], dict[str, Any]]] = {
     "imports": devices.imports,
@@ -47,7 +50,7 @@ def load_plan() -> dict[str, Any]:
 
 
 def stage(run: Run, name: str) -> bool:
-    """Run one stage; return whether it ended well. Process 0 speaks, another one only of failure."""
+    """Run one stage; return whether it ended well. Beside process 0, only failures are told."""
     start = time.monotonic()
     try:
         facts = STAGES[name](run)

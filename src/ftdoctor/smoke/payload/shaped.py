@@ -66,7 +66,7 @@ def _dtype_keyword(dtype: Any) -> dict[str, Any]:
     return {"dtype" if numbers >= (4, 56) else "torch_dtype": dtype}
 
 
-class _unfilled:  # noqa: N801
+class _unfilled:
     """Keep torch from filling weights that go to the meta device in the same moment."""
 
     def __enter__(self) -> None:
@@ -74,11 +74,11 @@ class _unfilled:  # noqa: N801
 
         self.kept = {kind: kind.reset_parameters for kind in (nn.Linear, nn.Embedding)}
         for kind in self.kept:
-            kind.reset_parameters = lambda self: None  # type: ignore[assignment,method-assign]
+            kind.reset_parameters = lambda self: None
 
     def __exit__(self, *_: object) -> None:
         for kind, own in self.kept.items():
-            kind.reset_parameters = own  # type: ignore[method-assign]
+            kind.reset_parameters = own
 
 
 def _draw(model: Any, device: str, dtype: Any) -> None:

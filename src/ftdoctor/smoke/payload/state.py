@@ -48,4 +48,4 @@ class Run:
     @property
     def kind(self) -> str:
         """How several processes share the work: ddp | fsdp | deepspeed; "" for one process."""
-        return str((self.plan.get("launch") or {}).get("kind") or "")
+        return str(self.plan.get("launch") or "")

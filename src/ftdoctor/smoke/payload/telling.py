@@ -8,7 +8,10 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MARK = "FTDOCTOR "
 #: Set for the processes that a launcher started for us. RANK alone does not tell: Vertex AI sets it
@@ -32,7 +35,7 @@ def world() -> int:
 
 
 def say(**facts: Any) -> None:
-    """Print one line that the reader of this log looks for; in one piece, since others print too."""
+    """Print one line that the reader of this log looks for, in one piece: others print too."""
     sys.stdout.flush()
     sys.stderr.flush()
     sys.stdout.write(MARK + json.dumps(facts, default=str) + "\n")

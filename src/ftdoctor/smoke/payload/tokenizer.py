@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .state import Run
+if TYPE_CHECKING:
+    from .state import Run
 
 #: ChatML, with the marks that tell the trainer what the assistant said (assistant_only_loss).
 CHATML = (

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import time
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import arguments
 from .model import load, settings
 from .processes import gather
 from .rows import method
-from .state import Run
 from .telling import rank
+
+if TYPE_CHECKING:
+    from .state import Run
 
 #: Parameters that are compared before and after; each costs a copy on the CPU.
 COMPARED = 64
@@ -38,14 +40,14 @@ def train(run: Run) -> dict[str, Any]:
     trainer.train()
     seen.leave()
     facts.update(_history(trainer))
-    facts.update(seen.facts(run), steps_seconds=[round(s, 3) for s in clock.seconds])
-    # The first step compiles kernels and warms caches; the rest tell what a step takes.
-    rest = sorted(clock.seconds[1:] or clock.seconds) or [0.0]
-    facts["seconds_per_step"] = round(rest[len(rest) // 2], 3)
-    facts["accumulation"] = trainer.args.gradient_accumulation_steps
+    facts.update(seen.facts(run))
+    facts.update(_pace(run, clock.seconds, int(trainer.args.gradient_accumulation_steps)))
     mine: dict[str, Any] = {"rank": rank()}
     if not run.kind or run.kind == "ddp":
-        mine["changed"] = sum(_differs(trainable[n], old) for n, old in before.items())
+        changed = sum(_differs(trainable[n], old) for n, old in before.items())
+        mine["changed"] = changed
+        if trainer.args.fp16 and not changed:
+            del mine["changed"]  # every step may have been left out
         mine["sum"] = float(sum(p.detach().double().sum().item() for p in trainable.values()))
     if not run.cpu:
         mine["peak_allocated_bytes"] = torch.cuda.max_memory_allocated()
@@ -68,10 +70,10 @@ def make(run: Run) -> Any:
     if named and "model_init_kwargs" in arguments.accepted(config_class):
         init = settings(run)
     config = arguments.build(run, config_class, init)
-    model = run.model_path if init is not None else load(run)
+    model: Any = run.model_path if init is not None else load(run)
     keywords = arguments.trainer_keywords(run, trainer_class)
     adapter = _adapter(run)
-    if plan.get("kbit_prepared") and init is None:
+    if plan.get("kbit_prepare") and init is None:
         from peft import prepare_model_for_kbit_training
 
         model = prepare_model_for_kbit_training(
@@ -101,7 +103,7 @@ def make(run: Run) -> Any:
 
 
 def spread_rewards(completions: list[Any], **_: Any) -> list[float]:
-    """Stand for the job's reward: a number that differs between answers, so that there is a gradient."""
+    """Stand for the job's reward: answers differ in it, so that there is a gradient."""
     return [zlib.crc32(repr(one).encode()) % 1000 / 1000 for one in completions]
 
 
@@ -154,6 +156,24 @@ def quantized(run: Run, model: Any) -> dict[str, Any]:
     }
 
 
+def _pace(run: Run, seconds: list[float], accumulation: int) -> dict[str, Any]:
+    """Return the seconds of a step of the job: one that accumulates as often as the job does.
+
+    The first step compiles kernels and warms caches; the rest tell what a step takes.
+    """
+    job = int(run.plan.get("job_accumulation") or accumulation)
+    each = [s * job / max(accumulation, 1) for s in seconds]
+    rest = sorted(each[1:] or each) or [0.0]
+    facts: dict[str, Any] = {
+        "seconds_per_step": round(rest[len(rest) // 2], 3),
+        "step_seconds": [round(s, 3) for s in each],
+        "accumulation": accumulation,
+    }
+    if job != accumulation:
+        facts["scaled_to_accumulation"] = job
+    return facts
+
+
 def _history(trainer: Any) -> dict[str, Any]:
     """Return losses and gradient norms.
 
@@ -166,7 +186,8 @@ def _history(trainer: Any) -> dict[str, Any]:
     norms = [float(entry["grad_norm"]) for entry in history if "grad_norm" in entry]
     if not losses or not all(map(math.isfinite, losses)):
         raise FloatingPointError(f"the loss is not finite: {losses}")
-    if norms and not all(map(math.isfinite, norms)):
+    # With fp16 the first steps may overflow: the loss scale is looked for, and they are left out.
+    if norms and not trainer.args.fp16 and not all(map(math.isfinite, norms)):
         raise FloatingPointError(f"the gradient norm is not finite: {norms}")
     if norms and max(norms) == 0.0:
         raise RuntimeError(f"the gradient norm is zero in every step: nothing is learnt {norms}")

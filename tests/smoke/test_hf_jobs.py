@@ -63,7 +63,7 @@ class Bench:
         out, err = process.communicate(timeout=120)
         assert "Traceback" not in err, err
         assert TOKEN not in out + err
-        return process.returncode, out, err
+        return process.returncode, flat(out), err
 
 
 @pytest.fixture
@@ -71,6 +71,11 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     """Return a bench with a Hub that runs every job well."""
     with HubJobsServer(HubJobs()) as server:
         yield Bench(tmp_path, server)
+
+
+def flat(text: str) -> str:
+    """Return a report without its line breaks."""
+    return " ".join(text.split())
 
 
 def wait_for(what: Any, seconds: float = 30.0) -> None:
@@ -142,12 +147,6 @@ def test_the_question_decides(bench: Bench, answer: str, jobs: int) -> None:
     assert process.returncode == (0 if jobs else 2), err
     assert len(bench.hub.submitted) == jobs
     assert not bench.state.exists()
-
-
-def test_vertex_is_declined_clearly(bench: Bench) -> None:
-    code, _, err = bench.run("--gpu", "l4", "--on", "vertex", gpu="")
-    assert code == 2
-    assert "g2-standard-4" in err
 
 
 def test_a_refused_job_leaves_nothing(bench: Bench) -> None:
@@ -247,7 +246,7 @@ def test_a_cut_network_keeps_the_run_for_cancel(bench: Bench) -> None:
     bench.hub.cut = True
     out, err = process.communicate(timeout=60)
     assert process.returncode == 4, err
-    assert "may still be running" in out
+    assert "may still be running" in flat(out)
     assert bench.state.exists()
     assert bench.run("--cancel", gpu="")[0] == 4
     assert bench.state.exists()
@@ -302,7 +301,7 @@ def test_a_cancel_that_is_not_done_is_told(bench: Bench) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 4, err
-    assert "ftdoctor smoke --cancel" in out
+    assert "ftdoctor smoke --cancel" in flat(out)
     assert bench.state.exists()
 
 

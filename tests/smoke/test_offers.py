@@ -7,8 +7,10 @@ import io
 import pytest
 
 from ftdoctor.errors import UsageError
+from ftdoctor.smoke.money import agree, ceiling
 from ftdoctor.smoke.offers import choose, offers
-from ftdoctor.smoke.run_remote import Options, agree, ceiling, offer_for
+from ftdoctor.smoke.vertex_prices import hourly
+from ftdoctor.tables import table
 
 
 @pytest.mark.parametrize(
@@ -69,24 +71,54 @@ def test_a_region_has_only_its_own() -> None:
         choose("l4", "vertex", "nowhere-1")
 
 
-def test_several_gpus_are_refused_with_the_single_one() -> None:
-    with pytest.raises(UsageError, match="one GPU") as caught:
-        offer_for("4xl4", "hf-jobs")
-    assert "--gpu l4" in str(caught.value)
-
-
 def test_the_ceiling_is_price_times_time_in_whole_minutes() -> None:
     assert ceiling(0.8, 1200) == pytest.approx(0.8 / 3)
     assert ceiling(0.6, 61) == pytest.approx(0.02)
 
 
 def test_over_the_ceiling_is_refused_and_yes_needs_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    offer = choose("l4", "hf-jobs")
     with pytest.raises(UsageError, match="more than --max-cost"):
-        agree(offer, Options("l4", yes=True, max_cost=0.1), 0.27)
+        agree(0.27, yes=True, max_cost=0.1)
     with pytest.raises(UsageError, match="--yes needs --max-cost"):
-        agree(offer, Options("l4", yes=True), 0.27)
-    agree(offer, Options("l4", yes=True, max_cost=0.27), 0.27)
+        agree(0.27, yes=True, max_cost=None)
+    agree(0.267, yes=True, max_cost=0.27)
     monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(UsageError, match="nobody to ask"):
-        agree(offer, Options("l4"), 0.27)
+        agree(0.27, yes=False, max_cost=None)
+
+
+def test_vertex_prices_hold_the_fee_and_the_disk() -> None:
+    # 0.21849885 is Vertex AI's own figure for n1-standard-4 in us-central1; 100 GB of disk on top.
+    offer = choose("cpu", "vertex", "us-central1")
+    assert offer.usd_per_hour == pytest.approx(0.21849885 + 0.02678, abs=1e-3)
+    # Eight H100 by SKU, with the machine: 90.1282656 + 6.0991216 + 4.7799648 (no local SSD).
+    eight = choose("8xh100", "vertex", "us-central1")
+    assert eight.usd_per_hour == pytest.approx(101.007, rel=0.01)
+    assert eight.usd_per_hour >= 101.007
+
+
+def test_a_price_that_is_not_in_the_table_is_not_made_up() -> None:
+    assert choose("8xb200", "vertex", "us-central1").usd_per_hour is None
+    assert choose("l4", "vertex").usd_per_hour is None
+    far, near = (choose("l4", "vertex", r).usd_per_hour for r in ("me-central2", "us-central1"))
+    assert far is not None
+    assert near is not None
+    assert far > near
+
+
+def test_spot_costs_less_and_keeps_the_whole_fee() -> None:
+    price = hourly("a3-highgpu-1g", "NVIDIA_H100_80GB", 1, "us-central1")
+    assert price is not None
+    assert price.spot is not None
+    assert price.spot < price.on_demand
+    assert price.spot > price.on_demand * 0.15
+
+
+def test_every_price_belongs_to_a_machine_and_a_region() -> None:
+    prices, regions = table("vertex_prices"), table("regions")["regions"]
+    machines = {row["machine_type"] for row in table("machines")["machines"]}
+    for machine, places in prices["machines"].items():
+        assert machine in machines
+        for region, (usual, spot) in places.items():
+            assert region in regions
+            assert 0 < spot < usual

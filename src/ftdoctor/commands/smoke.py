@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ftdoctor.commands.smoke_options import remote_options
 from ftdoctor.errors import MissingExtra, UsageError
-from ftdoctor.job.value import get
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job
@@ -22,10 +22,9 @@ MOST_SECONDS = 86400
 @click.argument("job", required=False, metavar="[JOB[:LINE]]")
 @click.option(
     "--gpu",
-    default="cpu",
-    show_default=True,
     metavar="cpu|local|NAME",
-    help="What to run on: cpu, the GPU of this machine, or a platform's (l4, a10g, a100-80gb).",
+    help="What to run on: cpu, the GPU of this machine, or a platform's (l4, a10g, a100-80gb).  "
+    "[default: cpu; with --confirm what the rule needs]",
 )
 @click.option(
     "--on",
@@ -33,8 +32,7 @@ MOST_SECONDS = 86400
     type=click.Choice(["local", "hf-jobs", "vertex"]),
     help="Where to run. cpu and local run here; a JOB for HF Jobs runs there.",
 )
-@click.option("--region", default="", help="Vertex AI region whose machines are meant.")
-@click.option("--namespace", default="", help="HF Jobs: user or organisation that pays.")
+@remote_options
 @click.option(
     "--timeout",
     type=click.FloatRange(min=1),
@@ -43,6 +41,11 @@ MOST_SECONDS = 86400
 @click.option("--yes", is_flag=True, help="Start a paid run without a question; needs --max-cost.")
 @click.option(
     "--max-cost", type=click.FloatRange(min=0), metavar="USD", help="Refuse what may cost more."
+)
+@click.option(
+    "--confirm",
+    metavar="CODE",
+    help="Run just the parts that prove the fix of this rule (FT-AUTH-003).",
 )
 @click.option("--resume", is_flag=True, help="Watch the paid run of this folder to its end.")
 @click.option("--cancel", is_flag=True, help="End the paid run of this folder, and verify it.")
@@ -63,8 +66,15 @@ def command(job: str | None, **options: Any) -> int:
     if options["timeout"] is not None and not options["timeout"] <= MOST_SECONDS:
         raise UsageError("--timeout is more than a day.", "Give seconds: --timeout 1200")
     if options["resume"] or options["cancel"]:
+        options["gpu"] = options["gpu"] or "cpu"
         return _running(options)
     read = _job(job)
+    if options["confirm"]:
+        from ftdoctor.smoke.confirm import proof_of, rulebook, target
+
+        proof = proof_of(options["confirm"], rulebook())
+        options["gpu"], options["where"] = target(proof, read, options["gpu"], options["where"])
+    options["gpu"] = options["gpu"] or "cpu"
     if _where(options, read) == "local":
         return _local(read, options)
     return _remote(read, options)
@@ -88,7 +98,8 @@ def _where(options: dict[str, Any], read: Job | None) -> str:
     if read is not None and read.platform in ("hf-jobs", "vertex"):
         return read.platform
     raise UsageError(
-        f"--gpu {options['gpu']}: say where.", "Add --on hf-jobs, or give --gpu cpu or --gpu local."
+        f"--gpu {options['gpu']}: say where.",
+        "Add --on hf-jobs or --on vertex, or give --gpu cpu or --gpu local.",
     )
 
 
@@ -97,6 +108,7 @@ def _local(read: Job | None, options: dict[str, Any]) -> int:
 
     device = "cuda" if options["gpu"] == "local" else "cpu"
     plan = plan_for(read, device) if read is not None else default_plan(device)
+    plan = _confirming(plan, options)
     if options["dry_run"]:
         click.echo(json.dumps({k: v for k, v in plan.items() if k != "rows"}, indent=2))
         return 0
@@ -120,25 +132,30 @@ def _remote(read: Job | None, options: dict[str, Any]) -> int:
     from ftdoctor.smoke.plan import default_plan, plan_for
     from ftdoctor.smoke.result import finish
 
-    where = _where(options, read)
-    region = options["region"] or (get(read.region) if read and read.region else "") or ""
-    offer = run_remote.offer_for(options["gpu"], where, region if where == "vertex" else "")
-    if where == "vertex":
-        raise UsageError(
-            f"smoke starts no Vertex AI jobs yet; {options['gpu']} there is {offer.machine}.",
-            "Run it on HF Jobs (--on hf-jobs) or on a machine with a GPU (--gpu local).",
-        )
+    given = _given(options, _where(options, read))
+    offer = run_remote.offer_for(given, read)
     device = "cuda" if offer.memory_gb else "cpu"
     plan = plan_for(read, device) if read is not None else default_plan(device)
-    given = _given(options)
+    plan = _confirming(plan, options)
     if options["dry_run"]:
-        request = run_remote.make_request(plan, read, given, "")
-        most = run_remote.cents(run_remote.ceiling(offer.usd_per_hour or 0.0, given.timeout))
-        click.echo(json.dumps(request.shown(), indent=2))
+        target = run_remote.shown(plan, read, given)
+        click.echo(json.dumps(target.shown, indent=2))
+        for note in target.notes:
+            click.echo(f"note: {note}", err=True)
+        most = run_remote.cents(target.most)
         click.echo(f"it would cost ${most} at most; nothing was started", err=True)
         return 0
     verdict, facts = run_remote.start(plan, read, given)
     return finish(verdict, plan, read, fmt=options["fmt"], run=facts)
+
+
+def _confirming(plan: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Return the plan with just the stages that `--confirm` asks for."""
+    if not options["confirm"]:
+        return plan
+    from ftdoctor.smoke.confirm import proof_of, reduced, rulebook
+
+    return reduced(plan, proof_of(options["confirm"], rulebook()))
 
 
 def _running(options: dict[str, Any]) -> int:
@@ -180,16 +197,15 @@ def _job_of(state: dict[str, Any]) -> Job | None:
     return job if fingerprint(job) == state.get("fingerprint") else None
 
 
-def _given(options: dict[str, Any]) -> Any:
-    from ftdoctor.smoke.run_remote import TIMEOUT, Options
+def _given(options: dict[str, Any], where: str = "hf-jobs") -> Any:
+    from ftdoctor.smoke.target import TIMEOUT, Options
 
+    same = "gpu namespace yes max_cost poll project region spot price send_token token_secret nodes"
     return Options(
-        gpu=options["gpu"],
+        **{name: options[name] for name in same.split()},
         timeout=options["timeout"] or TIMEOUT,
-        namespace=options["namespace"],
-        yes=options["yes"],
-        max_cost=options["max_cost"],
-        poll=options["poll"],
+        queue=options["queue_timeout"],
+        on=where,
     )
 
 

@@ -1,8 +1,8 @@
 """Vertex AI (Gemini Enterprise Agent Platform): custom jobs and their logs, by Google's clients.
 
 The clients are made in `vertex_clients`; endpoints that the environment names (a proxy, a test
-server) are in `google_endpoints`. Jobs are created once: `create_custom_job` has no retries of its
-own (aiplatform_v1 2.7.0, services/job_service/transports/base.py), and none are added.
+server) are read in `facts.google_endpoint`. Jobs are created once: `create_custom_job` has no
+retries of its own (aiplatform_v1 2.7.0, services/job_service/transports/base.py), none are added.
 """
 
 from __future__ import annotations

@@ -2,15 +2,16 @@
 
 google-cloud-aiplatform's `JobServiceClient` and `PipelineServiceClient`, and google-cloud-logging's
 `Client` over HTTP. They come with the extra `vertex` and are imported here only. REST unless the
-endpoint is a bare `host:port` (see `google_endpoints`).
+endpoint speaks gRPC (see `facts.google_endpoint`).
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.errors import UnreadableInput
-from ftdoctor.platforms.google_endpoints import Endpoint, endpoint
+from ftdoctor.facts.google_endpoint import Endpoint, endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 #: entries.list allows 1000 entries a page (types/logging.py of google-cloud-logging 3.17).
 PAGE = 1000
+
+
+def _anonymous(where: Endpoint) -> bool:
+    """Whether nothing is signed: no login is sent in the clear."""
+    disabled = os.environ.get("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "").lower() in ("1", "true")
+    return disabled or not where.tls
 
 
 def credentials(where: Endpoint) -> Any:
@@ -28,7 +35,7 @@ def credentials(where: Endpoint) -> Any:
     """
     import google.auth.credentials
 
-    if not where.signed:
+    if _anonymous(where):
         return google.auth.credentials.AnonymousCredentials()
     import google.auth
     import google.auth.exceptions
@@ -46,17 +53,18 @@ def credentials(where: Endpoint) -> Any:
 def _channel(where: Endpoint) -> Any:
     import grpc
 
-    return grpc.insecure_channel(where.address)
+    return grpc.insecure_channel(where.target)
 
 
 def _client(kind: Any, transports: Any, where: Endpoint) -> Any:
     """Return a client of a service of aiplatform_v1."""
-    if where.grpc and not where.signed:
+    grpc = where.protocol == "grpc"
+    if grpc and not where.tls:
         return kind(transport=transports["grpc"](channel=_channel(where)))
     return kind(
         credentials=credentials(where),
-        transport="grpc" if where.grpc else "rest",
-        client_options={"api_endpoint": where.address},
+        transport="grpc" if grpc else "rest",
+        client_options={"api_endpoint": where.target if grpc else where.url},
     )
 
 
@@ -89,13 +97,13 @@ def entries(project: str, wanted: str) -> Iterator[dict[str, Any]]:
     from google.cloud import logging_v2
 
     where = endpoint("logging")
-    if where.grpc:
+    if where.protocol == "grpc":
         yield from _entries_grpc(where, project, wanted)
         return
     client = logging_v2.Client(
         project=project,
         credentials=credentials(where),
-        client_options={"api_endpoint": where.address} if where.named else None,
+        client_options={"api_endpoint": where.url} if where.given else None,
         _use_grpc=False,
     )
     for entry in client.list_entries(

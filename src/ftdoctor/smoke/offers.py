@@ -1,19 +1,22 @@
 """Names of GPUs -> what a platform has of them: HF Jobs flavors, Vertex AI machines.
 
 A name is the user's (`l4`, `a100-80gb`, `4xl4`), the platform's own (`l4x4`, `g2-standard-8`), or
-`cpu`. The tables are `flavors` (sizes and prices), `machines` and `regions`.
+`cpu`. The tables are `flavors` (sizes and prices), `machines`, `regions` and `vertex_prices`.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from ftdoctor.errors import UsageError
 from ftdoctor.tables import table
 
 #: Less host memory than this does not hold torch, CUDA and a small model.
 LEAST_RAM_GB = 14.0
+#: Vertex AI's smallest machine without a GPU that has it.
+CPU_MACHINE = "n1-standard-4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,14 @@ def _plain(name: str) -> str:
 
 
 def offers(platform: str, region: str = "") -> list[Offer]:
-    """Return what a platform has, cheapest (on Vertex AI: smallest) first."""
+    """Return what a platform has, cheapest first; without prices (no region given), smallest."""
     found = _flavors() if platform == "hf-jobs" else _machines(region)
-    return sorted(found, key=lambda o: (o.usd_per_hour or 0.0, o.vcpu, o.ram_gb, o.count))
+
+    def order(offer: Offer) -> tuple[bool, float, float, float, int]:
+        unknown = offer.usd_per_hour is None
+        return unknown, offer.usd_per_hour or 0.0, offer.vcpu, offer.ram_gb, offer.count
+
+    return sorted(found, key=order)
 
 
 def _flavors() -> list[Offer]:
@@ -71,6 +79,25 @@ def _flavors() -> list[Offer]:
     return found
 
 
+def _vertex(machine: str, gpu: str, count: int, row: dict[str, Any], region: str) -> Offer:
+    """Return one machine of Vertex AI with its price in the region."""
+    from ftdoctor.smoke.vertex_prices import hourly
+
+    accelerator = str(row.get("accelerator_type") or "")
+    price = hourly(machine, accelerator, count, region) if region else None
+    return Offer(
+        "vertex",
+        machine,
+        gpu,
+        count,
+        float(row.get("gpu_mem_gb") or 0),
+        price.on_demand if price else None,
+        row["vcpu"],
+        row["ram_gb"],
+        accelerator,
+    )
+
+
 def _machines(region: str) -> list[Offer]:
     here: set[str] | None = None
     if region:
@@ -81,30 +108,18 @@ def _machines(region: str) -> list[Offer]:
                 f"Known are: {', '.join(sorted(regions))}",
             )
         here = {_plain(name) for name in regions[region]["training"]}
-    found = []
+    found = [_vertex(CPU_MACHINE, "cpu", 1, {"vcpu": 4, "ram_gb": 15}, region)]
     for row in table("machines")["machines"]:
-        accelerator = str(row["accelerator_type"])
-        gpu = accelerator.removeprefix("NVIDIA_").removeprefix("TESLA_")
+        gpu = str(row["accelerator_type"]).removeprefix("NVIDIA_").removeprefix("TESLA_")
         memory = float(row["gpu_mem_gb"])
         names = {_plain(gpu), _plain(gpu).removesuffix(f"{memory:g}")}
         # "A100" in a region's list is the card of 40 GB: the one of 80 GB is listed by its size.
         names -= {"a100"} if memory == 80 else set()
         if (here is not None and not names & here) or row["ram_gb"] < LEAST_RAM_GB:
             continue
+        label = gpu.lower().replace("_", "-")
         for count in row["counts"]:
-            found.append(
-                Offer(
-                    "vertex",
-                    row["machine_type"],
-                    gpu.lower().replace("_", "-"),
-                    int(count),
-                    memory,
-                    None,
-                    row["vcpu"],
-                    row["ram_gb"],
-                    accelerator,
-                )
-            )
+            found.append(_vertex(row["machine_type"], label, int(count), row, region))
     return found
 
 
@@ -116,8 +131,8 @@ def choose(name: str, platform: str, region: str = "") -> Offer:
     """
     known = offers(platform, region)
     own = [o for o in known if o.machine == name.lower()]
-    if own:
-        return own[0]
+    if own:  # an N1 is a machine with or without a GPU: who names it here means one with
+        return next((o for o in own if o.accelerator), own[0])
     times = re.fullmatch(r"(\d+)x(.+)", name.lower().strip())
     count, wanted = (int(times[1]), _plain(times[2])) if times else (1, _plain(name))
     wanted = wanted.removeprefix("nvidia").removeprefix("tesla")

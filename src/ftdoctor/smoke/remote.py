@@ -8,14 +8,12 @@ state file stays and the user is told.
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ftdoctor.errors import FtdoctorError, UnreadableInput, UsageError
-from ftdoctor.platforms.base import JobId
-from ftdoctor.platforms.hf_jobs import Refused
+from ftdoctor.platforms.base import JobId, Refused
 from ftdoctor.smoke import running
 from ftdoctor.smoke.request import LABEL
 from ftdoctor.smoke.signals import Stop, Stopped
@@ -52,13 +50,17 @@ class Starter(Protocol):
 
 @dataclass
 class Outcome:
-    """How a run ended. `ended` says why we ended it; `message` what the platform said."""
+    """How a run ended. `ended` says why we ended it; `message` what the platform said.
+
+    `seconds` it ran, `queue_seconds` it waited until then.
+    """
 
     log: str = ""
     state: str = ""
     ended: str = ""
     message: str = ""
     seconds: float = 0.0
+    queue_seconds: float = 0.0
     job: JobId | None = None
     #: True when the job may still be running, because nothing could be asked.
     loose: bool = False
@@ -72,11 +74,16 @@ class Limits:
     answer: float = 60.0
     #: Beyond the platform's own time limit, which should end the job first.
     grace: float = 60.0
+    #: Looks that the last lines of a log may be late, and that a cancelled job may take to end.
+    patience: float = 0.8
+    verified: float = 9.0
+    #: Seconds that a job may wait for a machine; None for 90 looks.
+    queued: float | None = None
 
     @property
     def queue(self) -> float:
         """Until a job that waits for a machine is given up: 15 minutes."""
-        return max(3.0, 90 * self.poll)
+        return self.queued if self.queued is not None else max(3.0, 90 * self.poll)
 
     @property
     def silence(self) -> float:
@@ -85,8 +92,13 @@ class Limits:
 
     @property
     def verify(self) -> float:
-        """Until an end that cannot be seen is given up: 90 seconds."""
-        return max(2.0, 9 * self.poll)
+        """Until an end that cannot be seen is given up."""
+        return max(2.0, self.verified * self.poll)
+
+    @property
+    def late(self) -> float:
+        """Until the last lines of an ended job's log are no longer waited for."""
+        return max(1.0, self.patience * self.poll)
 
 
 @dataclass
@@ -110,7 +122,7 @@ class Runner:
             job = self.stop.within(
                 self.limits.answer, lambda: self.platform.submit(request), stops=False
             )
-        except Refused:
+        except (Refused, UsageError):
             running.finish()
             raise
         except BaseException as error:
@@ -118,10 +130,12 @@ class Runner:
             raise
         self.state["id"] = job.id
         self.state["owner"] = job.owner
-        self._keep()
+        self.state["region"] = job.region
+        self.state["kind"] = job.kind
+        self.keep()
         return job
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
         """Write the state; a full disk must not lose the job, which its key finds as well."""
         with contextlib.suppress(OSError):
             running.update(self.state)
@@ -160,10 +174,12 @@ class Runner:
 
     def known(self) -> list[JobId]:
         """Return the jobs of the state file: by id, else by its key."""
-        if self.state.get("id"):
-            return [JobId(self.state["platform"], self.state["id"], self.state.get("owner", ""))]
+        state = self.state
+        if state.get("id"):
+            places = [str(state.get(name) or "") for name in ("owner", "region", "kind")]
+            return [JobId(state["platform"], state["id"], *places)]
         return self.stop.within(
-            self.limits.answer, lambda: self.platform.find(LABEL, self.state["key"]), stops=False
+            self.limits.answer, lambda: self.platform.find(LABEL, state["key"]), stops=False
         )
 
     def end(self, job: JobId) -> bool:
@@ -193,9 +209,12 @@ class Runner:
 
     def watch(self, job: JobId) -> Outcome:
         """Look at a job until it ends, or until it has to be ended."""
+        from ftdoctor.smoke.watching import LogMissing, Watch
+
         outcome = Outcome(job=job)
+        watch = Watch(self, job, outcome)
         try:
-            self._look(job, outcome)
+            watch.look()
         except Stopped:
             outcome.ended = f"stopped by {self.stop.name}"
         except LogMissing:
@@ -207,7 +226,7 @@ class Runner:
                 running.finish()
             raise
         if outcome.ended:
-            self.told(f"{outcome.ended}: cancelling job {job}")
+            self.told(f"{outcome.ended}: cancelling job {job}; it may take a minute or more to end")
             outcome.loose = not self.end(job)
             self.told(
                 "it could not be seen to end: ftdoctor smoke --cancel"
@@ -216,92 +235,5 @@ class Runner:
             )
             if not outcome.loose:
                 with contextlib.suppress(FtdoctorError):
-                    outcome.log = self._log(job) or outcome.log
+                    outcome.log = watch.log() or outcome.log
         return outcome
-
-    def _look(self, job: JobId, outcome: Outcome) -> None:
-        submitted = float(self.state["submitted"])
-        started = self.state.get("started")
-        silent: float | None = None
-        before, stages = "", 0
-        while not outcome.ended:
-            if self.stop.name:
-                raise Stopped
-            try:
-                seen = self.stop.within(self.limits.answer, lambda: self.platform.get(job))
-                silent = None
-            except UsageError as error:
-                # "No such job" is believed when it is said again: a new job may not be seen yet.
-                silent = silent or time.time()
-                if time.time() - silent > self.limits.verify:
-                    outcome.ended = error.message
-                self.stop.sleep(self.limits.poll)
-                continue
-            except FtdoctorError as error:
-                silent = silent or time.time()
-                if time.time() - silent > self.limits.silence:
-                    outcome.ended = f"no answer for {self.limits.silence:g} s ({error.message})"
-                self.stop.sleep(self.limits.poll)
-                continue
-            if seen.state != before:
-                before = seen.state
-                self.told(f"{seen.state.lower()}  {seen.url}")
-            outcome.state = seen.state
-            outcome.message = str((seen.raw.get("status") or {}).get("message") or "")
-            if seen.ended:
-                outcome.seconds = time.time() - started if started else 0.0
-                outcome.log = self._whole_log(seen)
-                self._stages(outcome.log, stages)
-                return
-            now = time.time()
-            if seen.state == "RUNNING":
-                if not started:
-                    started = self.state["started"] = now
-                    self._keep()
-                outcome.seconds = now - started
-                with contextlib.suppress(FtdoctorError):
-                    outcome.log = self.stop.within(self.limits.answer, lambda: self._log(job))
-                stages = self._stages(outcome.log, stages)
-                if outcome.seconds > self.state["timeout"] + self.limits.grace:
-                    outcome.ended = f"the time limit of {self.state['timeout']:g} s was reached"
-            elif now - submitted > self.limits.queue:
-                outcome.ended = f"it was not started within {self.limits.queue:g} s"
-            self.stop.sleep(self.limits.poll if not outcome.ended else 0)
-
-    def _stages(self, log: str, already: int) -> int:
-        from ftdoctor.smoke.verdict import stages_of
-
-        found = stages_of(log)
-        for stage in found[already:]:
-            if stage["stage"] != "end":
-                mark = "ok" if stage.get("ok") else "FAILED"
-                self.told(f"  {stage['stage']:<12} {mark} {stage.get('seconds', '')}")
-        return max(already, len(found))
-
-    def _log(self, job: JobId) -> str:
-        lines = []
-        for raw in self.platform.logs(self.platform.get(job)):
-            lines.append(str(json.loads(raw).get("data", "")).rstrip("\n"))
-        return "\n".join(lines)
-
-    def _whole_log(self, seen: RemoteJob) -> str:
-        """Return the log of an ended job; its last lines may come late."""
-        log = ""
-        problem: FtdoctorError | None = None
-        for _ in range(4):
-            problem = None
-            try:
-                log = self.stop.within(self.limits.answer, lambda: self._log(seen.id))
-            except FtdoctorError as error:
-                problem = error
-            else:
-                if '"stage": "end"' in log or (seen.failed and log):
-                    return log
-            self.stop.sleep(min(2.0, self.limits.poll))
-        if problem is not None:
-            raise LogMissing(problem.message, "Read it later:  ftdoctor smoke --resume")
-        return log
-
-
-class LogMissing(UnreadableInput):
-    """The job has ended and its log cannot be read."""

@@ -73,6 +73,8 @@ def encoded(plan: dict[str, Any]) -> str:
 
 def remote_plan(plan: dict[str, Any]) -> dict[str, Any]:
     """Return the plan with the stages that a run with a token adds: who it is, and the gate."""
+    if plan.get("confirms"):  # the stages that prove one rule, and no others
+        return plan
     stages = [s for s in plan["stages"] if s not in ("token", "download")]
     after = stages.index("gpu") + 1
     stages[after:after] = ["token", *(["download"] if "/" in plan.get("model", "") else [])]
@@ -85,7 +87,7 @@ def build(
     """Return the request for HF Jobs. `timeout` in seconds; `key` marks the job as this run's."""
     notes: list[str] = []
     image = _image(job, notes)
-    env = {"PYTHONUNBUFFERED": "1", **_environment(job, notes)}
+    env = {"PYTHONUNBUFFERED": "1", **job_environment(job, notes)}
     secrets = {"HF_TOKEN": token}
     packed = encoded(plan)
     if plan.get("rows"):
@@ -93,7 +95,7 @@ def build(
         notes.append("the first rows of your file go along, as a secret of the job")
     else:
         env["FTDOCTOR_SMOKE"] = packed
-    command = _uv(job) if "astral-sh/uv" in image else _pip(job)
+    command = uv_command(job) if "astral-sh/uv" in image else pip_command(job)
     return Request(image, command, env, secrets, machine, timeout, {LABEL: key}, notes)
 
 
@@ -107,7 +109,7 @@ def _image(job: Job | None, notes: list[str]) -> str:
     return image or UV_IMAGE
 
 
-def _environment(job: Job | None, notes: list[str]) -> dict[str, str]:
+def job_environment(job: Job | None, notes: list[str]) -> dict[str, str]:
     """Return the job's environment where it is known and holds no secret."""
     pool = job.pool if job is not None else None
     kept = {}
@@ -136,20 +138,24 @@ def _spec(one: Requirement) -> str:
     return f"{text} ; {one.marker}" if one.marker else text
 
 
-def _uv(job: Job | None) -> list[str]:
+def uv_command(job: Job | None, start: str = "") -> list[str]:
+    """Run with what the job installs, as `uv run` does; `start` runs in front of the payload."""
     command = ["uv", "run"]
     for spec in _specs(job) or PACKAGES:
         command += ["--with", spec]
     python = get(job.python) if job is not None and job.python is not None else None
     if isinstance(python, str) and python.replace(".", "").isdigit():
         command += ["--python", python]
-    return [*command, "python", "-c", program()]
+    return [*command, "python", "-c", start + program()]
 
 
-def _pip(job: Job | None) -> list[str]:
-    """Install what the job installs, then run; `$0` and `$@` carry the words unquoted."""
+def pip_command(job: Job | None, start: str = "") -> list[str]:
+    """Install what the job installs, then run; `$0` and `$@` carry the words unquoted.
+
+    `start` is Python that runs in front of the payload.
+    """
     specs = _specs(job)
     if not specs:
-        return ["python3", "-c", program()]
+        return ["python3", "-c", start + program()]
     script = 'code="$0"; python3 -m pip install --quiet "$@" && exec python3 -c "$code"'
-    return ["sh", "-c", script, program(), *specs]
+    return ["sh", "-c", script, start + program(), *specs]

@@ -67,8 +67,8 @@ def current() -> dict[str, Any]:
         pass
     raise UnreadableInput(
         f"{PATH} cannot be read.",
-        "Look for a job labelled ftdoctor-smoke with  hf jobs ps  and cancel it; then remove the "
-        "file.",
+        "Look for a job labelled ftdoctor-smoke with  hf jobs ps  or  gcloud ai custom-jobs list  "
+        "and cancel it; then remove the file.",
     )
 
 

@@ -1,0 +1,56 @@
+"""Options of `ftdoctor smoke` for runs on a platform."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_OPTIONS = (
+    click.option("--region", default="", help="Vertex AI: region; else the job's, else gcloud's."),
+    click.option(
+        "--project", default="", help="Vertex AI: project; else the job's, else gcloud's."
+    ),
+    click.option("--spot", is_flag=True, help="Vertex AI: spot machines, which may be taken away."),
+    click.option(
+        "--token-secret",
+        default="",
+        metavar="NAME",
+        help="Vertex AI: Secret Manager secret that holds the Hugging Face token.",
+    ),
+    click.option(
+        "--send-token",
+        is_flag=True,
+        help="Vertex AI: send the Hugging Face token along, readable by all who see the job.",
+    ),
+    click.option("--namespace", default="", help="HF Jobs: user or organisation that pays."),
+    click.option(
+        "--price",
+        type=click.FloatRange(min=0),
+        metavar="USD",
+        help="Price of the machine an hour, where the table has none.",
+    ),
+    click.option(
+        "--queue-timeout",
+        type=click.FloatRange(min=1),
+        metavar="SECONDS",
+        help="Until a run that waits for a machine is given up; 900.",
+    ),
+    click.option(
+        "--nodes",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Vertex AI: machines of the run.",
+    ),
+)
+
+
+def remote_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options to a command function."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

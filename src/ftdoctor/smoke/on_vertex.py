@@ -1,0 +1,214 @@
+"""A smoke run on Vertex AI custom training: where, on what, for how much, with which token."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ftdoctor.errors import UsageError
+from ftdoctor.job.value import get
+from ftdoctor.platforms import gcloud_defaults
+from ftdoctor.redact import remember
+from ftdoctor.smoke import token_secret
+from ftdoctor.smoke.money import cents
+from ftdoctor.smoke.offers import choose, offers, price
+from ftdoctor.smoke.request import remote_plan
+from ftdoctor.smoke.target import Target
+from ftdoctor.smoke.vertex_prices import dated, hourly
+from ftdoctor.smoke.vertex_request import build
+
+if TYPE_CHECKING:
+    from ftdoctor.job.model import Job
+    from ftdoctor.platforms.vertex import Vertex
+    from ftdoctor.smoke.offers import Offer
+    from ftdoctor.smoke.target import Options
+
+TITLE = "Vertex AI"
+#: Cloud Logging shows lines late, and a cancelled job takes minutes to end: in units of the time
+#: between looks.
+PATIENCE = 9.0
+VERIFY = 30.0
+LIST = "gcloud ai custom-jobs list --filter=labels.ftdoctor-smoke:*"
+CANCEL = "gcloud ai custom-jobs cancel {job}"
+_HOST = "https://docs.cloud.google.com/secret-manager/docs/create-secret-quickstart"
+
+
+def region_of(options: Options, job: Job | None) -> str:
+    """Return the region: the one asked for, the job's, else gcloud's.
+
+    Raises:
+        UsageError: none of them says it.
+    """
+    own = get(job.region) if job is not None and job.region is not None else None
+    region = options.region or (own if isinstance(own, str) else "") or gcloud_defaults.region()
+    if region:
+        return region
+    have = sorted(region for region in _regions() if _has(options.gpu, region))
+    raise UsageError(
+        "The region of the run is not known.",
+        f"Add --region REGION; {options.gpu} is in: {', '.join(have)}"
+        if have
+        else "Add --region REGION.",
+    )
+
+
+def _regions() -> list[str]:
+    from ftdoctor.tables import table
+
+    return list(table("regions")["regions"])
+
+
+def _has(gpu: str, region: str) -> bool:
+    try:
+        choose(gpu, "vertex", region)
+    except UsageError:
+        return False
+    return True
+
+
+def project_of(options: Options, job: Job | None) -> str:
+    """Return the project: the one asked for, the job's, else gcloud's; "" when none is known."""
+    own = get(job.project) if job is not None and job.project is not None else None
+    return options.project or (own if isinstance(own, str) else "") or gcloud_defaults.project()
+
+
+def offer(options: Options, job: Job | None) -> Offer:
+    """Return the cheapest machine of the region that has a GPU."""
+    region = region_of(options, job)
+    if not offers("vertex", region):
+        raise UsageError(f"Nothing is known of region {region}.", "Name another --region.")
+    return choose(options.gpu, "vertex", region)
+
+
+def connect(options: Options, job: Job | None, state: dict[str, Any] | None = None) -> Vertex:
+    """Return the platform, for a new run or that of a state file.
+
+    Raises:
+        UsageError: the project is not known.
+    """
+    from ftdoctor.platforms.vertex import Vertex
+
+    if state is not None:
+        return Vertex(str(state.get("owner") or ""), str(state.get("region") or ""))
+    project = project_of(options, job)
+    if not project:
+        raise UsageError(
+            "The Google Cloud project of the run is not known.",
+            "Add --project PROJECT, or:  gcloud config set project PROJECT",
+        )
+    return Vertex(project, region_of(options, job))
+
+
+def target(
+    plan: dict[str, Any], job: Job | None, options: Options, platform: Vertex | None
+) -> Target:
+    """Return the run. Without a platform it is only shown, and nothing is asked."""
+    region, found = region_of(options, job), offer(options, job)
+    usd, told = _price(found, region, options)
+    project = project_of(options, job)
+    notes: list[str] = []
+    secret = _secret(options, job, project, notes)
+    token = "" if secret else _token(options, job, plan, notes, ask=platform is not None)
+    request = build(
+        _plan(plan, bool(token or secret)),
+        job,
+        found,
+        timeout=int(options.timeout),
+        key=uuid.uuid4().hex,
+        spot=options.spot,
+        token=token,
+        secret=secret,
+        nodes=options.nodes,
+    )
+    return Target(
+        TITLE,
+        found,
+        request.body,
+        request.shown(),
+        usd * options.nodes,
+        options.timeout,
+        str(request.body["labels"]["ftdoctor-smoke"]),
+        [*notes, *request.notes, "minutes in which the machine is made ready may be charged too"],
+        told,
+        owner=project,
+        region=region,
+        nodes=options.nodes,
+    )
+
+
+def _price(found: Offer, region: str, options: Options) -> tuple[float, str]:
+    """Return the dollars an hour that count for the ceiling, and the price in words."""
+    if options.price is not None:
+        return options.price, f"${options.price:.2f} an hour as you say"
+    if found.usd_per_hour is None:
+        raise UsageError(
+            f"The price of {found.machine} ({found.label}) in {region} is not known here.",
+            "Look it up and add  --price USD_PER_HOUR\n"
+            "    https://cloud.google.com/products/gemini-enterprise-agent-platform/pricing",
+        )
+    told = f"{price(found)} (list of {dated()}, with Vertex AI's fee)"
+    known = hourly(found.machine, found.accelerator, found.count, region)
+    if options.spot and known is not None and known.spot is not None:
+        # Vertex AI may take on-demand machines for a SPOT job, and spot prices change monthly.
+        told += f"; as spot about ${cents(known.spot)}, the ceiling counts the full price"
+    return found.usd_per_hour, told
+
+
+def _plan(plan: dict[str, Any], token: bool) -> dict[str, Any]:
+    """Return the plan for there; without a token the gate cannot be proved, so it is not tried."""
+    found = remote_plan(plan)
+    if token:
+        return found
+    return {**found, "stages": [stage for stage in found["stages"] if stage != "download"]}
+
+
+def _secret(options: Options, job: Job | None, project: str, notes: list[str]) -> str:
+    if options.token_secret:
+        name = token_secret.whole_name(options.token_secret, project)
+        notes.append(f"the container reads the Hugging Face token from {name}")
+        return name
+    found = token_secret.of_job(job, project)
+    if found:
+        notes.append(f"the container reads the Hugging Face token from {found}, as the job does")
+    return found
+
+
+def _token(
+    options: Options, job: Job | None, plan: dict[str, Any], notes: list[str], *, ask: bool
+) -> str:
+    """Return the token that goes along in the open, "" when none does."""
+    pool = job.pool if job is not None else None
+    own = get(pool.env.get("HF_TOKEN")) if pool is not None and "HF_TOKEN" in pool.env else None
+    token = own if isinstance(own, str) and own else _local_token()
+    if token:
+        remember(token)
+    if options.send_token:
+        if not token:
+            raise UsageError(
+                "--send-token: there is no Hugging Face token to send.", "Log in:  hf auth login"
+            )
+        notes.append("your Hugging Face token goes along; who may see the job can read it")
+        return token
+    if token and ask and not options.yes and sys.stdin.isatty() and plan.get("model"):
+        click.echo(
+            "Vertex AI shows a job's variables to all who may see the job. Better is a secret of\n"
+            f"Secret Manager (--token-secret NAME; {_HOST}).",
+            err=True,
+        )
+        if click.confirm("Send your Hugging Face token in the open?", default=False, err=True):
+            notes.append("your Hugging Face token goes along; who may see the job can read it")
+            return token
+    notes.append(
+        "no Hugging Face token goes along, so token and gate are not proved: "
+        "--token-secret NAME (Secret Manager) or --send-token (in the open)"
+    )
+    return ""
+
+
+def _local_token() -> str:
+    from huggingface_hub import get_token
+
+    return get_token() or ""

@@ -1,0 +1,92 @@
+"""From how a paid run ended to its verdict; what says nothing about the job gives none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ftdoctor.platforms.base import Refused
+from ftdoctor.smoke import running
+from ftdoctor.smoke.money import ceiling
+
+if TYPE_CHECKING:
+    from ftdoctor.smoke.remote import Outcome
+    from ftdoctor.smoke.verdict import Verdict
+
+#: Causes that keep this run from its end and would not be mended in the job: capacity, quota and
+#: credit, the platform itself, our own time limit.
+NOT_THE_JOB = frozenset(
+    "vertex-capacity-insufficient vertex-gpu-quota-exceeded vertex-cpu-quota-exceeded "
+    "vertex-internal-error spot-preempted scheduler-time-limit hf-jobs-timeout "
+    "hf-jobs-no-credit".split()
+)
+_CANCELLED = ("CANCELED", "CANCELLED", "DELETED", "EXPIRED")
+
+
+def judged(outcome: Outcome, state: dict[str, Any]) -> tuple[Verdict, dict[str, Any]]:
+    """Return the verdict on an ended run and its facts; the state file goes when it has ended."""
+    verdict = _verdict(outcome, float(state["timeout"]))
+    if not outcome.loose:
+        running.finish()
+    hourly = float(state["usd_per_hour"])
+    facts = {
+        "platform": state["platform"],
+        "job": str(outcome.job),
+        "machine": state["machine"],
+        "state": outcome.state,
+        "queue_seconds": round(outcome.queue_seconds, 1),
+        "running_seconds": round(outcome.seconds, 1),
+        "usd": round(ceiling(hourly, outcome.seconds), 4),
+        "usd_per_hour": round(hourly, 4),
+    }
+    return verdict, facts
+
+
+def _verdict(outcome: Outcome, timeout: float) -> Verdict:
+    from ftdoctor.smoke.verdict import Verdict, judge, stages_of
+
+    broke = any(not stage.get("ok", True) for stage in stages_of(outcome.log))
+    log = outcome.log
+    if outcome.message and not broke:
+        log = f"{log}\n{outcome.message}"  # what the platform says may be the cause
+    verdict = judge(log, exit_code=None, ended=outcome.ended)
+    if verdict.word == "works" or broke:
+        return verdict
+    reason = _no_fault_of_the_job(outcome, verdict, timeout)
+    if not reason:
+        return verdict
+    return Verdict("none", verdict.stages, block=verdict.block, reason=reason)
+
+
+def _no_fault_of_the_job(outcome: Outcome, verdict: Verdict, timeout: float) -> str:
+    """Return why the end says nothing about the job, "" when it does."""
+    if outcome.ended:
+        # Ended by us before any stage failed.
+        loose = "; the job may still be running: ftdoctor smoke --cancel" if outcome.loose else ""
+        return outcome.ended + loose
+    said = " ".join(outcome.message.split())[:400]
+    if outcome.state in _CANCELLED:
+        if outcome.seconds >= timeout:
+            return f"the time limit of {timeout:g} s was reached; allow more with --timeout"
+        return f"{outcome.state.lower()}: {said or 'it was cancelled on the platform'}"
+    cause = verdict.cause
+    if cause is None:
+        return f"the job ended as {outcome.state}: {said or 'the platform says no more'}"
+    if cause["name"] in NOT_THE_JOB:
+        fixes = cause.get("fixes") or ()
+        todo = f" {fixes[0]['text']}" if fixes else ""
+        told = f": {said}" if said else ""
+        return f"{cause['code']} {cause['name']}: {cause['summary']}{todo} ({outcome.state}{told})"
+    return ""
+
+
+def why_refused(error: Refused) -> Refused:
+    """Return a refusal with the rule that names it, where one does."""
+    from ftdoctor.smoke.verdict import judge
+
+    cause = judge(error.message, exit_code=None).cause
+    if cause is None:
+        return error
+    named = f"{cause['code']} {cause['name']}: {cause['summary']}"
+    fixes = [fix["text"] for fix in cause.get("fixes") or ()][:1]
+    todo = "\n  ".join([*([error.todo] if error.todo else []), *fixes])
+    return Refused(f"{error.message}\n  {named}", todo)

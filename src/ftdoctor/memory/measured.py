@@ -49,6 +49,9 @@ _SAME = (
     "trainer",
     "sequences_per_sample",
 )
+#: Settings in which a smoke run departs from the job by intent, and what they are called: it fills
+#: its rows, and takes double quantisation where the job does not say. `peak` adds the difference.
+_BRIDGED = {"padding_mask": "a padding mask", "double_quant": "plain quantisation"}
 _ADAPTER = frozenset({"lora_rank", "lora_targets", "lora_dropout", "dora", "adapter_dtype"})
 #: Packages whose version changes the memory of a step; bitsandbytes where weights are quantised.
 _VERSIONS = ("torch", "transformers", "trl", "peft")
@@ -111,11 +114,11 @@ def differences(run: Mapping[str, Any], job: Mapping[str, Any]) -> list[str]:
 def setting_differences(run: Mapping[str, Any], job: Mapping[str, Any]) -> list[str]:
     """Return in which settings a run and a job differ, in words.
 
-    Whether there was a padding mask is no difference: `peak` adds what it takes.
+    A padding mask and double quantisation are none: `peak` adds what the job takes more.
     """
     return [
         f"{name} {_short(run.get(name))}, the job's {_short(job.get(name))}"
-        for name in sorted({*run, *job} - {"versions", "padding_mask"})
+        for name in sorted({*run, *job} - {"versions", *_BRIDGED})
         if run.get(name) != job.get(name)
     ]
 
@@ -173,15 +176,23 @@ def match(known: Iterable[Measurement], job: JobMemory) -> Measurement | None:
 
 
 def peak(measurement: Measurement, job: JobMemory) -> int:
-    """Return the allocated peak, bytes, with what a mask adds where the job's rows are ragged.
+    """Return the allocated peak of the job's step, bytes: what was measured, and what `_more` adds."""
+    return measurement.allocated + _more(measurement, job)[0]
 
-    A smoke run fills every row, so it has no padding mask; what one takes is predicted.
-    """
-    if not job.settings.padding_mask or measurement.settings.get("padding_mask"):
-        return measurement.allocated
-    masked = predict(job.settings, hopper=job.card.hopper).allocated
-    plain = predict(job.settings.but(padding_mask=False), hopper=job.card.hopper).allocated
-    return measurement.allocated + max(0, masked - plain)
+
+def _more(measurement: Measurement, job: JobMemory) -> tuple[int, str]:
+    """Return what the job takes more than the run did, by prediction, and for what."""
+    ran = {
+        name: measurement.settings[name]
+        for name in _BRIDGED
+        if measurement.settings.get(name, getattr(job.settings, name))
+        != getattr(job.settings, name)
+    }
+    if not ran:
+        return 0, ""
+    own = predict(job.settings, hopper=job.card.hopper).allocated
+    as_run = predict(job.settings.but(**ran), hopper=job.card.hopper).allocated
+    return max(0, own - as_run), " and ".join(_BRIDGED[name] for name in ran)
 
 
 def judge(measurement: Measurement, job: JobMemory) -> Word:
@@ -201,7 +212,7 @@ def sentence(measurement: Measurement, job: JobMemory) -> str:
     if not measurement.fits:
         return f"measured on {measurement.day}: out of memory on the {card.label}"
     text = f"measured on {measurement.day}: {gib(measurement.allocated)} of {gib(card.visible)}"
-    added = peak(measurement, job) - measurement.allocated
+    added, what = _more(measurement, job)
     if added > 0.005 * card.visible:
-        text += f", and about {gib(added)} more for the padding mask of ragged rows"
+        text += f", and about {gib(added)} more for {what}, which the job has and the run had not"
     return text

@@ -30,7 +30,8 @@ def terminal(document: Mapping[str, Any]) -> str:
         rows += textwrap.wrap(confirmed, _WIDTH)
     rows.append("")
     for name, ok, seconds, text in _stages(document):
-        line = f"  {name:<11} {'ok' if ok else 'FAILED':<7} {seconds:>6} s  {text}"
+        took = f"{seconds:>6} s" if seconds else " " * 8
+        line = f"  {name:<11} {'ok' if ok else 'FAILED':<7} {took}  {text}"
         rows.append(line.rstrip() if len(line) <= 160 else f"{line[:158]} …")
     told = list(_evidence(document))
     if told:
@@ -118,10 +119,31 @@ def _stages(document: Mapping[str, Any]) -> Iterator[tuple[str, bool, str, str]]
             continue
         if stage["stage"] == "imports" and stage.get("versions"):
             text = _versions(stage["versions"])
+        elif stage["stage"] == "train" and stage.get("losses"):
+            text = _train(stage)
         else:
             facts = ((k, v) for k, v in stage.items() if k not in _TOLD_BELOW)
-            text = ", ".join(f"{_words(k)} {_value(k, v)}" for k, v in facts)
+            told = ((k, v) for k, v in facts if v not in (None, "", []))
+            text = ", ".join(f"{_words(k)} {_value(k, v)}" for k, v in told)
         yield stage["stage"], bool(stage.get("ok")), str(stage.get("seconds", "")), text
+
+
+def _train(stage: Mapping[str, Any]) -> str:
+    """Return what three steps showed: the losses, the size of a batch, what is quantised."""
+    parts = [f"loss {_value('', stage['losses'])}"]
+    if stage.get("seconds_per_step"):
+        parts.append(f"{stage['seconds_per_step']:.3g} s a step")
+    if stage.get("batch"):
+        parts.append(f"batch {' x '.join(map(str, stage['batch']))} tokens")
+    if stage.get("quantized"):
+        double = ", double quantisation" if stage.get("double_quant") else ""
+        kind = str(stage.get("quant_type") or "8 bits")
+        parts.append(f"{stage.get('layers_quantized', '')} layers in {kind}{double}")
+    if stage.get("trainable"):
+        parts.append(f"{stage['trainable']} parameters trained")
+    if stage.get("ranks"):
+        parts.append(f"{len(stage['ranks'])} processes")
+    return ", ".join(parts)
 
 
 def _versions(versions: Mapping[str, str]) -> str:

@@ -11,13 +11,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.conftest import FIXTURES
-from tests.memory.test_finding import GEMMA, WANTS, job_of, said
 
 from ftdoctor.checks.context import Context
 from ftdoctor.checks.memory import fits
 from ftdoctor.memory import from_job, measured
 from ftdoctor.rulebook.model import Hit
+from tests.conftest import FIXTURES
+from tests.memory.test_finding import GEMMA, WANTS, job_of, said
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -176,7 +176,7 @@ def match(known: Iterable[Measurement], job: JobMemory) -> Measurement | None:
 
 
 def peak(measurement: Measurement, job: JobMemory) -> int:
-    """Return the allocated peak of the job's step, bytes: what was measured, and what `_more` adds."""
+    """Return the allocated peak of the job's step, bytes: the measured one, and `_more`."""
     return measurement.allocated + _more(measurement, job)[0]
 
 

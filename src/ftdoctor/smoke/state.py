@@ -69,7 +69,8 @@ def keep(document: dict[str, Any], job: Job | None, mark: str | None = None) -> 
     if not ignored.exists():  # results are of this machine; a commit of them would prove nothing
         ignored.write_text("*\n", "utf-8")
     stamp = time.time()
-    path = folder / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(stamp))}-{os.getpid()}.json"
+    second = time.strftime("%Y%m%dT%H%M%S", time.gmtime(stamp))
+    path = folder / f"{second}.{int(stamp % 1 * 1e6):06d}-{os.getpid()}.json"
     kept = {**document, "job": mark or fingerprint(job), "ended": stamp}
     if job is not None:
         kept["path"] = job.place.path

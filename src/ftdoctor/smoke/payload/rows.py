@@ -134,7 +134,10 @@ def one(run: Run, sample: dict[str, Any] | None, number: int) -> dict[str, Any]:
         return {"prompt": [{"role": "user", "content": text}] if chat else text}
     long = text_of(run, length, f"answer {number} :")
     if name in PAIRS or name == "kto":
-        ask, good, bad = _said(question, long, text_of(run, length, "no :"), chat)
+        other = text_of(run, length, "no :")
+        if name == "reward":  # its trainer leaves out what is longer, instead of cutting it
+            long, other = (_fitting(run, question, s, length, chat) for s in ("yes :", "no :"))
+        ask, good, bad = _said(question, long, other, chat)
         if name == "kto":
             kept = number % 2 == 0
             return {"prompt": ask, "completion": good if kept else bad, "label": kept}
@@ -156,6 +159,20 @@ def one(run: Run, sample: dict[str, Any] | None, number: int) -> dict[str, Any]:
         return {"prompt": ask, "completion": good}
     # Cut where no limit of the trainer does it.
     return {field: long if plan.get("truncates", True) else cut(run, long, length)}
+
+
+def _fitting(run: Run, question: str, start: str, length: int, chat: bool) -> str:
+    """Return an answer with which the whole row, its end mark counted, is `length` tokens long."""
+    tokens = length
+    while tokens > 1:
+        text = cut(run, text_of(run, tokens, start), tokens)
+        ask, good, _ = _said(question, text, "", chat)
+        whole = run.tokenizer.apply_chat_template(ask + good, tokenize=False) if chat else ask + good
+        over = len(run.tokenizer(whole)["input_ids"]) + 1 - length
+        if over <= 0:
+            break
+        tokens -= over
+    return text
 
 
 def _said(question: str, good: str, bad: str, chat: bool) -> tuple[Any, Any, Any]:

@@ -65,7 +65,7 @@ def _no_fault_of_the_job(outcome: Outcome, verdict: Verdict, timeout: float) -> 
         return outcome.ended + loose
     said = " ".join(outcome.message.split())[:400]
     if outcome.state in _CANCELLED:
-        if outcome.seconds >= timeout:
+        if outcome.seconds >= 0.95 * timeout:  # the clocks of two machines
             return f"the time limit of {timeout:g} s was reached; allow more with --timeout"
         return f"{outcome.state.lower()}: {said or 'it was cancelled on the platform'}"
     cause = verdict.cause

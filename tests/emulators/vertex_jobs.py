@@ -1,0 +1,357 @@
+"""Vertex AI custom jobs that start, run and are cancelled, with their logs, on loopback.
+
+For the real clients over REST. Shapes: `customJobs` create, get, list with a filter, `:cancel`
+(google-cloud-aiplatform 2.7.0, services/job_service/transports/rest_base.py); the states and the
+`error` of an ended job (types/job_state.py; google.rpc.Status); Cloud Logging v2 `entries:list` in
+pages. One log entry a line, `jsonPayload.message`, severity by stream, `task_name` in the labels of
+the resource. With `execute`, the container's command really runs here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from google.cloud import aiplatform_v1
+from google.protobuf import json_format
+
+PROJECT, REGION = "some-project", "us-central1"
+OK = [
+    'FTDOCTOR {"stage": "imports", "ok": true, "seconds": 1.0, "versions": {}}',
+    'FTDOCTOR {"stage": "train", "ok": true, "seconds": 2.0, "losses": [1.0, 0.9, 0.8]}',
+    'FTDOCTOR {"stage": "end", "ok": true}',
+]
+ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
+_PARENT = r"/v1/projects/(?P<project>[^/]+)/locations/(?P<region>[^/]+)/customJobs"
+
+
+@dataclass
+class VertexJobs:
+    """The jobs, and what goes wrong."""
+
+    #: States that a job goes through, one a look; the last one stays.
+    states: list[str] = field(default_factory=lambda: ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"])
+    log: list[str] = field(default_factory=lambda: list(OK))
+    #: Lines of the platform itself.
+    service: list[str] = field(default_factory=list)
+    #: `error.message` of a job that failed.
+    message: str = ""
+    execute: bool = False
+    #: (HTTP status, status name, message, reason) with which a new job is refused.
+    refuse: tuple[int, str, str, str] | None = None
+    #: The job is made, and the connection is cut before the answer.
+    lose_answer: bool = False
+    #: Seconds between the making of a job and the answer.
+    slow: float = 0.0
+    #: Every connection is cut.
+    cut: bool = False
+    #: How often a new job is looked for and not seen yet.
+    unseen: int = 0
+    #: Cancelling is answered and not done.
+    deaf: bool = False
+    #: Looks that a job stays CANCELLING.
+    cancelling: int = 2
+    #: Times that the log is asked before its last line is there.
+    log_late: int = 0
+    #: The server knows no filter by labels.
+    no_labels: bool = False
+    #: Variables of the machine on which jobs run.
+    machine: dict[str, str] = field(default_factory=dict)
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    logs: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
+    looks: dict[str, int] = field(default_factory=dict)
+    leaving: dict[str, int] = field(default_factory=dict)
+    submitted: list[dict[str, Any]] = field(default_factory=list)
+    cancels: list[str] = field(default_factory=list)
+    filters: list[str] = field(default_factory=list)
+    processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    lock: Any = field(default_factory=threading.RLock)
+
+    def alive(self) -> list[str]:
+        """Return the jobs that have not ended."""
+        return [n for n, job in self.jobs.items() if job["state"] not in ENDED]
+
+    def make(self, project: str, region: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Create a job; a field that the API does not have raises, as the server refuses it."""
+        read = json_format.ParseDict(body, aiplatform_v1.CustomJob.pb()())
+        body = json_format.MessageToDict(read)  # enums by name, whatever the client sent
+        with self.lock:
+            self.submitted.append(body)
+            number = str(4242000000000000000 + len(self.submitted))
+            # The answer names the project by its number.
+            name = f"projects/424242/locations/{region}/customJobs/{number}"
+            first = "RUNNING" if self.execute else self.states[0]
+            job = {**body, "name": name, "state": f"JOB_STATE_{first}", "createTime": _now()}
+            self.jobs[number], self.looks[number] = job, 0
+            self.logs[number] = []
+            for line in self.service:
+                self._write(number, "service", line, "INFO")
+            if self.execute:
+                threading.Thread(target=self._run, args=(number, body), daemon=True).start()
+            else:
+                for line in self.log:
+                    self._write(number, "workerpool0-0", line, "ERROR")
+            return job
+
+    def _write(self, number: str, task: str, line: str, severity: str) -> None:
+        self.logs[number].append((task, line, severity))
+
+    def _run(self, number: str, body: dict[str, Any]) -> None:
+        pool = body["jobSpec"]["workerPoolSpecs"][0]
+        container = pool["containerSpec"]
+        with tempfile.TemporaryDirectory() as folder:
+            shim = Path(folder, "python3")  # the image's interpreter is the one of the tests
+            shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+            shim.chmod(0o755)
+            process = subprocess.Popen(
+                [*container.get("command", []), *container.get("args", [])],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env={
+                    **os.environ,
+                    # What is there satisfies the request; nothing is downloaded.
+                    "PIP_NO_INDEX": "1",
+                    **{e["name"]: e["value"] for e in container.get("env", [])},
+                    **self.machine,
+                    "PATH": f"{folder}:{os.environ['PATH']}",
+                },
+                start_new_session=True,
+            )
+            self.processes[number] = process
+            assert process.stdout is not None
+            for line in process.stdout:
+                self._write(number, "workerpool0-0", line.rstrip("\n"), "INFO")
+            code = process.wait()
+        with self.lock:
+            if self.jobs[number]["state"] not in ENDED:
+                self._end(number, "FAILED" if code else "SUCCEEDED")
+
+    def _end(self, number: str, state: str) -> None:
+        job = self.jobs[number]
+        job["state"] = f"JOB_STATE_{state}"
+        job["endTime"] = _now()
+        if state == "FAILED":
+            said = self.message or (
+                "The replica workerpool0-0 exited with a non-zero status of 1. Termination reason: "
+                "Error. To find out more about why your job exited please check the logs: "
+                f"https://console.cloud.google.com/logs/viewer?resource=ml_job%2Fjob_id%2F{number}"
+            )
+            job["error"] = {"code": 3, "message": said}
+        elif state == "CANCELLED":
+            job["error"] = {"code": 1, "message": self.message or "CANCELED"}
+
+    def look(self, number: str) -> dict[str, Any]:
+        """Return a job, one state further."""
+        with self.lock:
+            job = self.jobs[number]
+            if number in self.leaving:
+                self.leaving[number] -= 1
+                if self.leaving[number] <= 0:
+                    del self.leaving[number]
+                    self._end(number, "CANCELLED")
+            elif not self.execute and job["state"] not in ENDED:
+                at = min(self.looks[number], len(self.states) - 1)
+                self.looks[number] += 1
+                if f"JOB_STATE_{self.states[at]}" in ENDED:
+                    self._end(number, self.states[at])
+                else:
+                    job["state"] = f"JOB_STATE_{self.states[at]}"
+            if job["state"] == "JOB_STATE_RUNNING":
+                job.setdefault("startTime", _now())
+            return job
+
+    def cancel(self, number: str) -> None:
+        """Begin to end a job."""
+        with self.lock:
+            self.cancels.append(number)
+            if self.deaf or self.jobs[number]["state"] in ENDED or number in self.leaving:
+                return
+            self.jobs[number]["state"] = "JOB_STATE_CANCELLING"
+            self.leaving[number] = self.cancelling
+            if number in self.processes:
+                os.killpg(self.processes[number].pid, signal.SIGKILL)
+
+    def entries(self, number: str) -> list[dict[str, Any]]:
+        """Return the log of a job as LogEntry JSON, oldest first."""
+        with self.lock:
+            rows = list(self.logs.get(number, ()))
+            if self.log_late and rows:
+                self.log_late -= 1
+                rows = rows[:-1]
+        start = datetime.now(UTC)
+        return [
+            {
+                "insertId": f"entry{i}",
+                "logName": f"projects/{PROJECT}/logs/ml.googleapis.com%2F{number}",
+                "severity": severity,
+                "timestamp": (start + timedelta(milliseconds=i)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+                "resource": {
+                    "type": "ml_job",
+                    "labels": {"job_id": number, "task_name": task, "project_id": PROJECT},
+                },
+                "jsonPayload": {"message": line, "levelname": severity, "attrs": {"tag": task}},
+            }
+            for i, (task, line, severity) in enumerate(rows)
+        ]
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: VertexJobsServer
+
+    def log_message(self, *_: Any) -> None:
+        """Be quiet."""
+
+    def _send(self, status: int, body: Any) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _error(self, status: int, name: str, message: str, reason: str = "") -> None:
+        error: dict[str, Any] = {"code": status, "message": message, "status": name}
+        if reason:
+            kind = "type.googleapis.com/google.rpc.ErrorInfo"
+            error["details"] = [{"@type": kind, "reason": reason, "domain": "googleapis.com"}]
+        self._send(status, {"error": error})
+
+    def _drop(self) -> None:
+        self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
+
+    def do_GET(self) -> None:
+        """Answer a question."""
+        state, url = self.server.state, urlsplit(self.path)
+        if state.cut:
+            self._drop()
+            return
+        if url.path.startswith(("/computeMetadata/", "/v1/projects/some-project/secrets/")):
+            self._secret(url.path)
+            return
+        match = re.fullmatch(rf"{_PARENT}(?:/(?P<number>\d+))?", unquote(url.path))
+        if match is None:
+            self._error(404, "NOT_FOUND", f"no {url.path}")
+        elif match["number"] is None:
+            self._list(parse_qs(url.query).get("filter", [""])[0])
+        elif match["number"] not in state.jobs or state.unseen > 0:
+            state.unseen -= 1
+            self._error(404, "NOT_FOUND", f"CustomJob {match['number']} is not found.")
+        else:
+            self._send(200, state.look(match["number"]))
+
+    def _secret(self, path: str) -> None:
+        if path.endswith("/token"):
+            self._send(200, {"access_token": "of-the-job", "expires_in": 3600})
+        elif self.server.secret is None:
+            said = "Permission 'secretmanager.versions.access' denied on resource (or it may not exist)."
+            self._error(403, "PERMISSION_DENIED", said, "IAM_PERMISSION_DENIED")
+        else:
+            assert self.headers["Authorization"] == "Bearer of-the-job"
+            self._send(200, {"name": path, "payload": {"data": self.server.secret}})
+
+    def _list(self, wanted: str) -> None:
+        state = self.server.state
+        state.filters.append(wanted)
+        label = re.fullmatch(r"labels\.([a-z0-9_-]+)=([a-z0-9_-]*)", wanted)
+        if wanted and (label is None or state.no_labels):
+            self._error(400, "INVALID_ARGUMENT", "Invalid filter.")
+            return
+        found = [
+            job
+            for job in state.jobs.values()
+            if label is None or (job.get("labels") or {}).get(label[1]) == label[2]
+        ]
+        self._send(200, {"customJobs": found})
+
+    def do_POST(self) -> None:
+        """Create or cancel a job; list log entries."""
+        state = self.server.state
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        path = unquote(urlsplit(self.path).path)
+        if state.cut:
+            self._drop()
+            return
+        if path == "/v2/entries:list":
+            self._entries(body)
+            return
+        match = re.fullmatch(rf"{_PARENT}(?:/(?P<number>\d+):cancel)?", path)
+        if match is None:
+            self._error(404, "NOT_FOUND", f"no {path}")
+        elif match["number"]:
+            if match["number"] not in state.jobs:
+                self._error(404, "NOT_FOUND", "no such job")
+                return
+            state.cancel(match["number"])
+            self._send(200, {})
+        elif state.refuse is not None:
+            self._error(*state.refuse)
+        else:
+            self._create(match["project"], match["region"], body)
+
+    def _create(self, project: str, region: str, body: dict[str, Any]) -> None:
+        state = self.server.state
+        try:
+            job = state.make(project, region, body)
+        except json_format.ParseError as error:
+            self._error(400, "INVALID_ARGUMENT", f"Invalid JSON payload received. {error}")
+            return
+        time.sleep(state.slow)
+        if state.lose_answer:
+            self._drop()
+            return
+        self._send(200, job)
+
+    def _entries(self, body: dict[str, Any]) -> None:
+        wanted = str(body.get("filter") or "")
+        number = re.search(r'resource\.labels\.job_id="(\d+)"', wanted)
+        rows = self.server.state.entries(number[1]) if number else []
+        start, size = int(body.get("pageToken") or 0), int(body.get("pageSize") or 50)
+        answer: dict[str, Any] = {"entries": rows[start : start + size]}
+        if start + size < len(rows):
+            answer["nextPageToken"] = str(start + size)
+        self._send(200, answer)
+
+
+class VertexJobsServer(ThreadingHTTPServer):
+    """The server; use as a context manager, `url` is its address."""
+
+    daemon_threads = True
+
+    def __init__(self, state: VertexJobs) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.state = state
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        #: The secret of the project, base64; None where it may not be read.
+        self.secret: str | None = None
+
+    def __enter__(self) -> VertexJobsServer:
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.state.processes.values():
+            process.kill()
+        self.shutdown()
+        self.server_close()

@@ -58,7 +58,7 @@ class Bench:
         )
 
     def run(self, *words: str, gpu: str = "l4") -> tuple[int, str, str]:
-        """Run it to its end: exit code, stdout, stderr."""
+        """Run it to its end: exit code, stdout without line breaks, stderr."""
         process = self.start(*words, gpu=gpu)
         out, err = process.communicate(timeout=120)
         assert "Traceback" not in err, err
@@ -163,6 +163,58 @@ def test_a_job_that_never_starts_is_no_verdict(bench: Bench) -> None:
     assert code == 4
     assert "No capacity" in out
     assert len(bench.hub.submitted) == 1
+
+
+def test_progress_tells_the_queue_and_the_money(bench: Bench) -> None:
+    code, _, err = bench.run(*AGREED)
+    assert code == 0
+    assert "scheduling" in err
+    assert "in the queue" in err
+    assert "train" in err
+    assert "$0.02 of at most $0.27" in err
+
+
+def test_a_run_beyond_its_time_limit_is_cancelled(bench: Bench) -> None:
+    # The Hub does not end it: a minute past the limit, we do.
+    bench.hub.stages, bench.hub.log = ["RUNNING"], bench.hub.log[:1]
+    code, out, err = bench.run(*AGREED, "--timeout", "1")
+    assert code == 4, err
+    assert "the time limit of 1 s was reached" in out
+    assert "may take a minute" in err
+    assert bench.hub.alive() == []
+    assert not bench.state.exists()
+
+
+def test_a_run_that_the_hub_ends_at_its_time_limit_is_no_verdict(bench: Bench) -> None:
+    bench.hub.stages, bench.hub.log = ["RUNNING"] * 8 + ["ERROR"], bench.hub.log[:1]
+    bench.hub.message = "Job timeout"
+    code, out, _ = bench.run(*AGREED)
+    assert code == 4, out
+    assert "Job timeout" in out
+
+
+@pytest.mark.parametrize("stage", ["COMPLETED", "ERROR"])
+def test_a_run_that_ends_in_its_middle_is_no_pass(bench: Bench, stage: str) -> None:
+    bench.hub.stages, bench.hub.log = ["RUNNING", "RUNNING", stage], bench.hub.log[:1]
+    code, out, _ = bench.run(*AGREED)
+    assert code == 4, out
+    assert f"the job ended as {stage}" in out
+    assert not bench.state.exists()
+
+
+def test_a_run_killed_for_memory_in_its_middle_fails(bench: Bench) -> None:
+    bench.hub.stages, bench.hub.log = ["RUNNING", "ERROR"], [*bench.hub.log[:1], "Killed"]
+    bench.hub.message = "Job failed with exit code: 137. Reason: OOMKilled"
+    code, out, _ = bench.run(*AGREED)
+    assert code == 1, out
+    assert "FT-" in out
+
+
+def test_a_job_cancelled_on_the_site_is_no_verdict(bench: Bench) -> None:
+    bench.hub.stages, bench.hub.log = ["RUNNING", "CANCELED"], bench.hub.log[:1]
+    code, out, _ = bench.run(*AGREED)
+    assert code == 4, out
+    assert "canceled" in out
 
 
 def test_a_signal_before_the_answer_cancels_too(bench: Bench) -> None:

@@ -68,12 +68,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds that things may take; all but `answer` and `grace` follow from the time of a look."""
+    """Seconds that things may take; nearly all follow from the time between two looks."""
 
     poll: float = 10.0
     answer: float = 60.0
-    #: Beyond the platform's own time limit, which should end the job first.
-    grace: float = 60.0
     #: Looks that the last lines of a log may be late, and that a cancelled job may take to end.
     patience: float = 0.8
     verified: float = 9.0
@@ -84,6 +82,11 @@ class Limits:
     def queue(self) -> float:
         """Until a job that waits for a machine is given up: 15 minutes."""
         return self.queued if self.queued is not None else max(3.0, 90 * self.poll)
+
+    @property
+    def grace(self) -> float:
+        """Beyond the platform's own time limit, which should end the job first: a minute."""
+        return max(1.0, 6 * self.poll)
 
     @property
     def silence(self) -> float:

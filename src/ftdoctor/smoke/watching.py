@@ -121,7 +121,8 @@ class Watch:
         """Return what the run has cost so far, and what it may."""
         hourly, timeout = float(self.state["usd_per_hour"]), float(self.state["timeout"])
         most = ceiling(hourly, timeout)
-        spent = min(ceiling(hourly, self.outcome.seconds), most)
+        begun = max(self.outcome.seconds, 1.0)  # a minute that has begun is charged
+        spent = min(ceiling(hourly, begun), most)
         return f"${cents(spent)} of at most ${cents(most)}"
 
     def _stages(self, log: str) -> None:

@@ -116,7 +116,7 @@ def inspect(
 
     rules = [r for r in book.with_before() if chosen(r, config.select, config.ignore)]
     if gather is None:  # nothing was asked: rules on answers have nothing to look at
-        rules = [r for r in rules if not _check(r).startswith(("live_hub.", "live_google."))]
+        rules = [r for r in rules if not _asks(r)]
     of_machine = [r for r in rules if _check(r).startswith("live_machine.")]
     rules = [r for r in rules if not _check(r).startswith("live_machine.")]
     own = [r for r in rules if r.code.startswith(SELF_AREA)]
@@ -138,6 +138,10 @@ def inspect(
         context.smoke_results = smoke_results
         if unproved is not None and (why := unproved(job)):
             context.lacks_smoke, context.lacks_because = require_smoke, why
+        if gather:
+            from ftdoctor.facts.told import told
+
+            context.told.update(told(context))
         report = JobReport(job, told=context.told)
         ignores = inline_ignores([job.source, *job.sources])
         here = of_machine if job.machine is not None else []
@@ -151,6 +155,11 @@ def inspect(
         report.findings.sort(key=_order)
         inspection.jobs.append(report)
     return inspection
+
+
+def _asks(rule: Rule) -> bool:
+    """Whether a rule looks only at answers of the Hub or of Google."""
+    return _check(rule).startswith("live_") and not _check(rule).startswith("live_machine.")
 
 
 def _check(rule: Rule) -> str:

@@ -4,8 +4,8 @@ A case is a file, or a folder when a job needs several. A first comment line
 `# ftdoctor-test: --with trl==1.16.0` gives options of the command line; `--tracked` counts its
 files as tracked by git; `--hub NAME` and `--google NAME` start a server of tests/emulators in that
 state and ask it; `--machine NAME` is the machine of fixtures/machines on which it is checked
-(with `--local`: on which it runs); `--write PATH TEXT` puts a file into the home folder; `--also CODE` runs another
-rule beside.
+(with `--local`: on which it runs); `--write PATH TEXT` puts a file into the home folder; `--env NAME
+VALUE` sets a variable; `--also CODE` runs another rule beside.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ def run(path: Path, monkeypatch: pytest.MonkeyPatch, code: str = "") -> Inspecti
     smoke = given[given.index("--require-smoke") + 1] if "--require-smoke" in given else ""
     with ExitStack() as stack:
         gather = _world(given, stack, monkeypatch)
+        for number, word in enumerate(given):
+            if word == "--env":
+                monkeypatch.setenv(given[number + 1], given[number + 2])
         return inspect(
             reading.jobs,
             BOOK,

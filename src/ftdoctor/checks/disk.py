@@ -73,13 +73,60 @@ def host_ram(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def boot_disk(context: Context, **_: object) -> Iterator[Hit]:
-    """A boot disk that the download of the weights alone fills; the disks of this machine."""
+    """A disk that the download of the weights alone fills: of the machine, flavor, or here."""
     job = context.job
     if job.machine is not None:
         from ftdoctor.checks.live_machine import disk
 
         yield from disk(context)
+    elif job.platform == "hf-jobs":
+        yield from _flavor_disk(context)
+    else:
+        yield from _boot_disk(context)
+
+
+def _downloaded(context: Context, training: Training) -> int | None:
+    """Return the bytes of the weights as the Hub listed them, None when it was not asked."""
+    if "hub.wanted" not in context.facts:
+        return None
+    from ftdoctor.facts.value import RepoFiles
+    from ftdoctor.facts.weights import download_bytes
+
+    for item in context.facts["hub.wanted"]:
+        listed = context.facts.get(f"hub.files:{item.key}")
+        if item.repo == get(training.model) and isinstance(listed, RepoFiles):
+            return download_bytes(listed.files, item.subfolder, item.variant)
+    return None
+
+
+def _flavor_disk(context: Context) -> Iterator[Hit]:
+    """HF Jobs: the disk that the hardware endpoint states for the flavor."""
+    job = context.job
+    rows, flavor = context.facts.get("hub.hardware"), get(job.flavor)
+    row = rows.get(flavor) if isinstance(rows, dict) else None
+    if row is None or job.volumes or _cached_elsewhere(job):
         return
+    from ftdoctor.facts.told import disk_bytes
+
+    size = disk_bytes(row)
+    for training in job.trainings:
+        need = _downloaded(context, training)
+        if need is not None and size is not None and need > size:
+            values = {
+                "model": get(training.model),
+                "need": f"{need / 2**30:.0f}",
+                "size": f"{size / 2**30:.0f}",
+                "flavor": flavor,
+            }
+            place = job.flavor.place if job.flavor else None
+            summary = "{model} has {need} GiB of weights, and the disk of {flavor} {size} GiB."
+            yield Hit(place or job.place, values, values, summary=summary)
+            return
+
+
+def _boot_disk(context: Context) -> Iterator[Hit]:
+    """Vertex AI: the boot disk."""
+    job = context.job
     if job.platform != "vertex" or not job.pools or _cached_elsewhere(job):
         return
     pool = job.pools[0]
@@ -90,10 +137,10 @@ def boot_disk(context: Context, **_: object) -> Iterator[Hit]:
     size = get(pool.boot_disk_gb) or DISK_DEFAULT
     machine = get(pool.machine_type) or ""
     for training in job.trainings:
-        count = _parameters(training)
-        if count is None:
+        listed, count = _downloaded(context, training), _parameters(training)
+        if listed is None and count is None:
             continue
-        need = count * 2 / 1e9
+        need = listed / 1e9 if listed is not None else (count or 0) * 2 / 1e9
         if need + _SYSTEM_GB <= size:
             continue
         # Machines of the a3 and a4 families bring local SSDs of their own.

@@ -70,32 +70,96 @@ def kind(text: str) -> str:
 def malformed(text: str) -> str:
     """Return what is wrong with the writing of a token, or "".
 
-    huggingface_hub strips spaces and line ends from the environment's token, not quotes nor
-    `Bearer` (utils/_auth.py of 2.4.0, run).
+    huggingface_hub strips outer spaces and all line ends from the environment's token, not quotes
+    nor `Bearer` (utils/_auth.py of 2.4.0, run).
     """
     if not text.strip():
         return "blank"
-    inner = text.strip()
+    inner = text.replace("\r", "").replace("\n", "").strip()
     if inner[0] in _QUOTES and inner[-1] in _QUOTES and len(inner) > 2:
         return "wrapped in quotes, which are sent as part of the token"
     if re.match(r"(?i)bearer\s+\S", inner):
         return "preceded by 'Bearer', which the libraries add themselves"
     if inner.startswith("hf_") and re.search(r"\s", inner):
-        return "broken by a space or a line end"
+        return "broken by a space"
+    if inner.startswith("hf_") and not (inner.isascii() and inner.isprintable()):
+        return "written with a character that no HTTP header can carry"
     return ""
+
+
+def line_end(text: str) -> bool:
+    """Whether a token holds a line end, which huggingface_hub removes and other code sends."""
+    return bool(text.strip()) and ("\n" in text or "\r" in text)
+
+
+_VARIABLE = lazy(r"\s*\$(?:\{(\w+)\}|(\w+))\s*\Z")
+_WANDB_KEY = lazy(r"(?:wandb_v1_[A-Za-z0-9_]{40,}|[0-9a-f]{40})\Z")
+
+
+def variable_name(text: str) -> str:
+    """Return the name when the text is nothing but `$NAME` or `${NAME}`, else ""."""
+    found = _VARIABLE.match(text)
+    return (found[1] or found[2]) if found else ""
+
+
+def service(text: str) -> str:
+    """Return whose secret a text is when it is one of another service ("an OpenAI key"), or ""."""
+    text = text.strip()
+    if text.startswith("hf_"):
+        return ""
+    for what, needles, shape in OTHER_IN_TEXT:
+        if any(needle in text for needle in needles):
+            found = shape.match(text)
+            if found is not None and found.end() == len(text):
+                return f"{'an' if what[0] in 'AO' else 'a'} {what}"
+    return "a Weights & Biases key" if _WANDB_KEY.match(text) else ""
+
+
+def unusable(raw: str) -> str:
+    """Return why a text cannot be a Hub token as it stands, so that it is not even sent, or "".
+
+    A shape that is only unusual is no reason: the Hub decides on that.
+    """
+    wrong = malformed(raw)
+    if wrong:
+        return f"it is {wrong}"
+    if variable_name(raw):
+        return "it is the name of a variable that nothing filled in"
+    other = service(raw)
+    if other:
+        return f"it is {other}"
+    found = kind(raw.strip())
+    return {"refresh": "it is a refresh token", "org": "it is an organisation token"}.get(found, "")
+
+
+#: Names that people give the token and that no library reads (huggingface_hub 2.4.0
+#: utils/_auth.py:147 reads HF_TOKEN and HUGGING_FACE_HUB_TOKEN only).
+_UNREAD = lazy(
+    r"(?i)(?:HF_(?:API|ACCESS|AUTH|HUB|READ|WRITE|USER)_?(?:TOKEN|KEY)|HF_API_KEY|HF_KEY|HUGGING_?FACE_?(?:HUB_?)?(?:API_?|ACCESS_?|AUTH_?)?(?:TOKEN|KEY)|HF_TOKEN)\Z"
+)
+_READ = frozenset(("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"))
+
+
+def unread_name(name: str) -> bool:
+    """Whether a variable is named like the Hub token, and no library reads it under that name."""
+    return name not in _READ and bool(_UNREAD.match(name))
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What an OAuth token says of itself. Declared, not proof: nothing was asked of the Hub."""
+    """What an OAuth token says of itself. Declared, not proof: nothing was asked of the Hub.
+
+    `expires` are Unix seconds. Keys seen in the payload: scope (list or text), exp, iat, sub, aud,
+    oauthApp (https://huggingface.co/docs/hub/oauth).
+    """
 
     scopes: tuple[str, ...]
     expires: int | None
 
 
 def claims(token: str) -> Claims | None:
-    """Return the scopes and the expiry (Unix seconds) that an `hf_oauth_` JWT carries, or None."""
-    parts = token.removeprefix("hf_oauth_").split(".")
+    """Return the scopes and the expiry that an `hf_oauth_` or `hf_jwt_` token carries, or None."""
+    parts = token.removeprefix("hf_oauth_").removeprefix("hf_jwt_").split(".")
     if len(parts) < 2:
         return None
     try:
@@ -114,7 +178,9 @@ def claims(token: str) -> Claims | None:
         else []
     )
     expires = data.get("exp")
-    return Claims(tuple(scopes), int(expires) if isinstance(expires, (int, float)) else None)
+    if not isinstance(expires, (int, float)) or isinstance(expires, bool):
+        expires = None
+    return Claims(tuple(scopes), None if expires is None else int(expires))
 
 
 #: Secrets in running text: (what, texts of which one stands in every such secret, pattern). The

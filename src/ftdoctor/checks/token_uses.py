@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Iterator
 
+    from ftdoctor.checks.context import Context
     from ftdoctor.job.model import Job, Script
     from ftdoctor.job.source import Place, Source
 else:
     ast = lazy_module("ast")
 
-Where = Literal["env", "secret", "argument", "code", "step"]
+Where = Literal["env", "secret", "argument", "code", "step", "machine"]
 
 #: Environment names that hold a Hub token, read by a library or not.
 HUB_NAME = lazy(r"(?i)(?:hf|hugging_?face)[\w]*(?:token|api_?key|access_?key|auth)|hub_token")
@@ -40,6 +41,22 @@ class TokenUse:
     place: Place | None
     #: "hub" for a Hugging Face token, "tracker" for the key of an experiment tracker.
     family: Literal["hub", "tracker"] = "hub"
+
+
+def carried(context: Context) -> Iterator[TokenUse]:
+    """Yield what `uses` yields and, in a live check, the token that was followed to this machine.
+
+    That one's `where` is "machine" and its `name` says where it was found. A text that stands in
+    the job as well is told once.
+    """
+    seen = set()
+    for use in uses(context.job):
+        seen.add(use.text)
+        yield use
+    token = context.facts.get("token")
+    if token is not None and token.where in ("machine", "login") and token.raw not in seen:
+        place = token.value.place if token.value is not None else context.job.place
+        yield TokenUse(token.source, token.raw, "machine", place or context.job.place)
 
 
 def family(name: str) -> Literal["hub", "tracker"] | None:

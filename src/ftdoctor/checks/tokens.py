@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import (
     HF_JOBS,
-    TOKEN_NAMES,
     argument,
     code,
-    code_gap,
     document,
     env_open,
     env_place,
@@ -21,11 +19,11 @@ from ftdoctor.checks.about import (
     remote,
     truthy,
 )
-from ftdoctor.checks.token_forms import malformed, placeholder
-from ftdoctor.checks.token_uses import TokenUse, family, uses
+from ftdoctor.checks.token_forms import placeholder, unread_name, variable_name
+from ftdoctor.checks.token_uses import TokenUse, carried, family
+from ftdoctor.facts.value import TokenRefused
 from ftdoctor.job.value import get
-from ftdoctor.lazy import lazy
-from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit, Unsure
+from ftdoctor.rulebook.model import Hit, Severity, Unsure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,13 +32,16 @@ if TYPE_CHECKING:
     from ftdoctor.job.model import Job
     from ftdoctor.job.source import Place
 
-_VARIABLE = lazy(r"\$(?:\{(\w+)\}|(\w+))\Z")
-
 
 def placeholder_left(context: Context, **_: object) -> Iterator[Hit]:
-    """A token's place still holds the text that should have been replaced."""
+    """A token's place still holds the text that should have been replaced.
+
+    What this machine holds is called so only when the Hub refused it as well.
+    """
     seen: set[tuple[str, str]] = set()
-    for use in uses(context.job):
+    for use in carried(context):
+        if use.where == "machine" and not isinstance(context.facts.get("hub.whoami"), TokenRefused):
+            continue
         text = use.text.strip()
         key = (use.place.path if use.place else "", text)
         if not text or key in seen or not placeholder(text) or _compared(context.job, use):
@@ -67,16 +68,6 @@ def _from_shell(job: Job) -> bool:
     return job.form in ("hf-jobs-cli", "vertex-gcloud", "vertex-yaml")
 
 
-def _blank_for_good(job: Job, use: TokenUse) -> bool:
-    """Whether a blank token stands in the spec itself, not in code that may be filled in."""
-    return (
-        job.form in ("vertex-yaml", "vertex-json", "vertex-gcloud", "hf-jobs-cli", "hf-jobs-call")
-        and use.where in ("env", "secret")
-        and use.name in TOKEN_NAMES
-        and job.platform != "unknown"
-    )
-
-
 def form_field(job: Job, place: Place | None) -> bool:
     """Whether a value stands in a form of a notebook (`# @param`), made to be filled in."""
     if place is None:
@@ -99,13 +90,14 @@ def _compared(job: Job, use: TokenUse) -> bool:
 def sent_literally(context: Context, **_: object) -> Iterator[Hit | Unsure]:
     """A shell variable's name is sent as the token, because nothing on the way expands it."""
     job = context.job
+    yield from _unfilled_here(context)
     if not launched(job) or job.extra.get("filled_by"):
         return
     alone = job.form in ("vertex-yaml", "vertex-json") and "gcloud" not in job.extra
     severity: Severity | None = "warning" if alone else None
     for index, name, text in env_texts(job):
-        match = _VARIABLE.match(text.strip())
-        if not match or not (family(name) or family(match[1] or match[2] or "")):
+        variable = variable_name(text)
+        if not variable or not (family(name) or family(variable)):
             continue
         if job.form == "hf-jobs-call":
             continue  # the tool replaces exactly $HF_TOKEN and ${HF_TOKEN}; see session_token
@@ -115,6 +107,15 @@ def sent_literally(context: Context, **_: object) -> Iterator[Hit | Unsure]:
             {"name": name, "text": text},
             severity=severity,
         )
+
+
+def _unfilled_here(context: Context) -> Iterator[Hit]:
+    """This machine's own HF_TOKEN is the name of a variable (single quotes where it was set)."""
+    for use in carried(context):
+        if use.where == "machine" and variable_name(use.text):
+            how = "it was set in single quotes or in a file that no shell reads"
+            values = {"name": use.name, "text": use.text.strip(), "how": how}
+            yield Hit(use.place, values, values)
 
 
 def _how(job: Job) -> str:
@@ -174,61 +175,6 @@ def wants_gated(job: Job) -> bool:
         if model is not None and gate_of(model):
             return True
     return False
-
-
-def miswritten(context: Context, **_: object) -> Iterator[Hit]:
-    """A token with quotes, `Bearer`, a line end, or nothing in it."""
-    for use in uses(context.job):
-        if use.family != "hub" or placeholder(use.text):
-            continue
-        wrong = malformed(use.text)
-        if not wrong or (wrong == "blank" and not _blank_for_good(context.job, use)):
-            continue
-        yield Hit(
-            use.place,
-            {"name": use.name, "wrong": wrong},
-            {"name": use.name, "wrong": wrong},
-            severity="warning" if wrong == "blank" else None,
-            summary="{name} is {wrong}.",
-        )
-
-
-#: Names that people give the token and that no library reads (huggingface_hub 2.4.0
-#: utils/_auth.py:147 reads HF_TOKEN and HUGGING_FACE_HUB_TOKEN only).
-_UNREAD = lazy(
-    r"(?i)(?:HF_(?:API|ACCESS|AUTH|HUB|READ|WRITE|USER)_?(?:TOKEN|KEY)|HF_API_KEY|HF_KEY|HUGGING_?FACE_?(?:HUB_?)?(?:API_?|ACCESS_?|AUTH_?)?(?:TOKEN|KEY)|HF_TOKEN)\Z"
-)
-
-
-def unread_name(context: Context, **_: object) -> Iterator[Hit | Unsure]:
-    """The token is given under a name that neither a library nor the job's code reads."""
-    job = context.job
-    if not launched(job) or not remote(job):
-        return
-    for index, env in enumerate(environments(job)):
-        if any(name in env for name in TOKEN_NAMES):
-            continue
-        for name in env:
-            if not _UNREAD.match(name) or name in TOKEN_NAMES:
-                continue
-            if name in code(job) or "langchain" in code(job):
-                continue
-            gap = code_gap(job)
-            if gap:
-                yield Unsure(
-                    f"only code that asks for {name} reads it, and not all was read ({gap})",
-                    "the training code beside the job",
-                )
-                continue
-            place = job.pools[index].env_places.get(name) if index < len(job.pools) else None
-            edits = {}
-            if place is not None and place.end_line:
-                edits["rename"] = Edit(
-                    f"Rename {name} to HF_TOKEN", (TextEdit(place, "\0HF_TOKEN\0"),)
-                )
-            severity: Severity | None = "error" if wants_gated(job) or pushes(job) else None
-            spot = place or env_place(job, index, name)
-            yield Hit(spot, {"name": name}, {"name": name}, edits, severity=severity)
 
 
 def implicit_disabled(context: Context, **_: object) -> Iterator[Hit]:
@@ -297,4 +243,4 @@ def missing_for_push(context: Context, **_: object) -> Iterator[Hit | Unsure]:
 
 
 def _unread_given(job: Job) -> bool:
-    return any(_UNREAD.match(name) for env in environments(job) for name in env)
+    return any(unread_name(name) for env in environments(job) for name in env)

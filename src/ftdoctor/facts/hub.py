@@ -1,21 +1,30 @@
 """Questions to the Hugging Face Hub, through huggingface_hub; nothing is created or changed.
 
 Wire cases: https://huggingface.co/docs/hub/api and huggingface_hub 2.4.0 utils/_http.py. A gated
-repository answers metadata to everybody, so `auth-check` is asked, never `model_info`.
+repository answers metadata to everybody, so `auth-check` is asked for access, never the metadata.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
-from ftdoctor.facts.value import Access, Account, TokenRefused, Unknown
+from ftdoctor.facts.hub_http import Reply, reachable, send
+from ftdoctor.facts.value import (
+    Access,
+    Account,
+    NoRevision,
+    Refs,
+    RepoFiles,
+    TokenRefused,
+    Unknown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+__all__ = ["access", "files", "hardware", "jobs_permission", "reachable", "refs", "whoami"]
 
 #: (what the server says, kind); first match wins. Old and new wording.
 _SAID = (
@@ -26,65 +35,41 @@ _SAID = (
     (r"not in the authorized list", "not-requested"),
     (r"must (?:have access to it and )?be authenticated|Please log in", "not-signed-in"),
     (r"organization token policy|revoked by the organization|security restrictions", "org-policy"),
-    (r"Invalid credentials in Authorization header|Invalid user token", "invalid-token"),
-    (r"read access but not the required permissions|don't have the rights", "read-only"),
+    (
+        r"Invalid credentials in Authorization header|Invalid user token|User Access Token \S+ is "
+        r"expired|token (?:is|has) (?:been )?(?:invalid|expired|revoked)",
+        "invalid-token",
+    ),
+    (
+        r"read access but not the required permissions|don't have the (?:rights|required perm)",
+        "read-only",
+    ),
     (r"Access to this resource is disabled", "disabled"),
+    (r"Repository not found", "missing-or-private"),
 )
-
-
-def endpoint() -> str:
-    """Return the Hub's address as huggingface_hub has it."""
-    from huggingface_hub import constants
-
-    return str(constants.ENDPOINT).rstrip("/")
-
-
-def reachable(timeout: float = 1.5) -> str:
-    """Return "" when the Hub's host (or the proxy) takes a connection, else why not.
-
-    Without this a machine with no network would spend the whole deadline on name look-ups.
-    """
-    parts = urlsplit(endpoint())
-    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or ""
-    if parts.scheme == "https" and proxy:
-        parts = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((parts.hostname or "", port), timeout).close()
-    except (OSError, UnicodeError) as error:
-        return f"{parts.hostname} cannot be reached ({error})"
-    return ""
-
-
-def _server(error: Any) -> tuple[int, str, str]:
-    """Return (status, X-Error-Code, the server's sentence) of a Hub error."""
-    response = getattr(error, "response", None)
-    if response is None:
-        return 0, "", str(error)
-    headers = response.headers
-    said = headers.get("X-Error-Message") or getattr(error, "server_message", None) or ""
-    if not said:
-        try:
-            body = response.json()
-            said = str(body.get("error", "")) if isinstance(body, dict) else ""
-        except ValueError:
-            said = response.text[:300]
-    return int(response.status_code), headers.get("X-Error-Code") or "", str(said)
+#: A file list longer than this may be cut by the server; nothing is then said to be missing.
+_WHOLE = 9000
 
 
 def classify(status: int, code: str, said: str, *, with_token: bool) -> str:
     """Return the kind of an answer (see `Access`), or "" when it decides nothing."""
+    code = code.lower()
     for pattern, kind in _SAID:
         if re.search(pattern, said, re.I):
-            if kind == "not-signed-in" and with_token and status == 403:
-                continue
+            if kind == "not-signed-in" and with_token:
+                return "not-requested" if status == 403 else ""
             return kind
-    if code == "GatedRepo":
-        return "not-signed-in" if status == 401 else "not-requested"
-    if code == "DisabledRepo":
+    if code == "gatedrepo":
+        if status == 401:
+            return "" if with_token else "not-signed-in"
+        return "not-requested"
+    if code == "disabledrepo" or status == 451:
         return "disabled"
-    if code == "RepoNotFound" or status == 404:
+    if code == "reponotfound":
         return "missing-or-private"
+    if status == 404:
+        # "we can't find the page" is the site's word on an address that it does not know.
+        return "" if re.search(r"\bpage\b|cannot (?:get|post)|no route", said, re.I) else "missing"
     if status == 401:
         # Anonymous: the Hub hides what does not exist. With a token: the token itself is refused.
         return "invalid-token" if with_token else "missing-or-private"
@@ -92,137 +77,187 @@ def classify(status: int, code: str, said: str, *, with_token: bool) -> str:
 
 
 def access(repo: str, repo_type: str, token: str, *, write: bool = False) -> Access | Unknown:
-    """Ask whether a repository can be read (or written) with a token ("" asks as nobody)."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
+    """Ask whether a repository can be read (or written) with a token ("" asks as nobody).
 
-    path = f"GET /api/{repo_type}s/{repo}/auth-check{'/write' if write else ''}"
-    api = HfApi(token=token or False)
-    try:
-        if write:
-            _auth_check_write(api, repo, repo_type)
-        else:
-            api.auth_check(repo, repo_type=repo_type)
-    except HfHubHTTPError as error:
-        status, code, said = _server(error)
-        kind = classify(status, code, said, with_token=bool(token))
-        if write and status == 403 and kind in ("", "not-requested"):
-            kind = "read-only"
-        if kind:
-            return Access(repo, kind, repo_type, said, path)
-        return _unknown(status, said, path)
-    return Access(repo, "open", repo_type, call=path)
-
-
-def _auth_check_write(api: Any, repo: str, repo_type: str) -> None:
-    """`auth_check(write=True)` came with huggingface_hub 1.6; older clients get the URL."""
-    import inspect
-
-    if "write" in inspect.signature(api.auth_check).parameters:
-        api.auth_check(repo, repo_type=repo_type, write=True)
-        return
-    from huggingface_hub.utils import get_session, hf_raise_for_status
-
-    url = f"{endpoint()}/api/{repo_type}s/{repo}/auth-check/write"
-    hf_raise_for_status(get_session().get(url, headers=api._build_hf_headers()))
+    The question is `HfApi.auth_check`'s (huggingface_hub 2.4.0 hf_api.py:12116); it is sent by
+    hand because that method also takes the page of a proxy for a yes.
+    """
+    path = f"/api/{repo_type}s/{quote(repo)}/auth-check{'/write' if write else ''}"
+    reply = send("GET", path, token)
+    if isinstance(reply, Unknown):
+        return reply
+    nobody = not token
+    if reply.ok:
+        if reply.data is None and reply.text.strip().strip('"').lower() not in ("", "ok"):
+            return _strange(reply)
+        return Access(repo, "open", repo_type, "", reply.call, nobody)
+    kind = classify(reply.status, reply.code, reply.said, with_token=bool(token))
+    if kind == "missing":
+        kind = "missing-or-private" if isinstance(reply.data, dict) else ""
+    if write and reply.status == 403 and kind in ("", "not-requested"):
+        kind = "read-only"
+    if not kind and reply.status == 403 and isinstance(reply.data, dict) and reply.said:
+        kind = "refused"
+    if kind:
+        return Access(repo, kind, repo_type, reply.said, reply.call, nobody)
+    return _unknown(reply)
 
 
-def _unknown(status: int, said: str, call: str) -> Unknown:
-    if status == 429:
-        return Unknown("the Hub limits the rate of questions (429)", call, "waiting a few minutes")
-    if status >= 500:
-        return Unknown(f"the Hub has a fault of its own ({status})", call, "trying again later")
-    return Unknown(f"the Hub answered {status}: {said[:120]}", call)
+def _strange(reply: Reply) -> Unknown:
+    return Unknown(
+        "the answer is not in the form that the Hub gives", reply.call, "a look at HF_ENDPOINT"
+    )
+
+
+def _unknown(reply: Reply) -> Unknown:
+    said = f": {reply.said[:120]}" if reply.said else ""
+    return Unknown(f"the Hub answered {reply.status}{said}", reply.call, "trying again later")
 
 
 def whoami(token: str) -> Account | TokenRefused | Unknown:
     """Ask once who a token belongs to. The endpoint is rate limited, so it is never asked twice."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    call = "GET /api/whoami-v2"
-    try:
-        data = HfApi(token=token).whoami()
-    except HfHubHTTPError as error:
-        status, _, said = _server(error)
-        if status in (401, 403):
-            return TokenRefused(said or f"status {status}", call)
-        return _unknown(status, said, call)
-    if not isinstance(data, dict) or not isinstance(data.get("name"), str):
-        return Unknown("the answer is not in the form that the Hub gives", call)
-    return _account(data, call)
+    reply = send("GET", "/api/whoami-v2", token)
+    if isinstance(reply, Unknown):
+        return reply
+    if reply.status == 401 or (
+        not reply.ok and classify(0, "", reply.said, with_token=True) == "invalid-token"
+    ):
+        return TokenRefused(reply.said or f"status {reply.status}", reply.call)
+    if not reply.ok:
+        return _unknown(reply)
+    if not isinstance(reply.data, dict) or not isinstance(reply.data.get("name"), str):
+        return _strange(reply)
+    return account(reply.data, reply.call)
 
 
-def _account(data: Mapping[str, Any], call: str) -> Account:
-    auth = data.get("auth") if isinstance(data.get("auth"), dict) else {}
-    assert isinstance(auth, dict)
-    stated = auth.get("accessToken") if isinstance(auth.get("accessToken"), dict) else {}
-    assert isinstance(stated, dict)
+def _dict(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def account(data: Mapping[str, Any], call: str = "") -> Account:
+    """Return the account that a body of /api/whoami-v2 states; a part left out is not known."""
+    auth = _dict(data.get("auth"))
+    stated = _dict(auth.get("accessToken"))
+    role = stated.get("role") or _dict(data.get("scope")).get("role") or ""
     fine = stated.get("fineGrained")
-    permissions: dict[str, frozenset[str]] | None = None
-    gated: bool | None = None
-    if isinstance(fine, dict):
-        permissions = {"": frozenset(map(str, fine.get("global") or ()))}
-        for scoped in fine.get("scoped") or ():
-            entity = scoped.get("entity") or {}
-            name = f"{entity.get('type', '')}:{entity.get('name', '')}"
-            old = permissions.get(name, frozenset())
-            permissions[name] = old | frozenset(map(str, scoped.get("permissions") or ()))
-        gated = bool(fine.get("canReadGatedRepos", False))
-    organisations = [org for org in data.get("orgs") or () if isinstance(org, dict)]
+    orgs = [o for o in _list(data.get("orgs")) if isinstance(o.get("name"), str)]
+    gated = _dict(fine).get("canReadGatedRepos")
     return Account(
         name=str(data["name"]),
         kind=str(auth.get("type") or data.get("type") or ""),
-        role=str(stated.get("role") or ""),
-        permissions=permissions,
-        can_read_gated=gated,
-        expires=str(auth.get("expiresAt") or ""),
-        organisations={str(o.get("name")): str(o.get("roleInOrg") or "") for o in organisations},
+        role=str(role),
+        permissions=_permissions(fine, data, orgs) if isinstance(fine, dict) else None,
+        can_read_gated=gated if isinstance(gated, bool) else None,
+        expires=str(auth.get("expiresAt") or stated.get("expiresAt") or ""),
+        organisations=(
+            {o["name"]: str(o.get("roleInOrg") or "") for o in orgs}
+            if isinstance(data.get("orgs"), list)
+            else None
+        ),
         restrictions={
-            str(o.get("name")): tuple(map(str, o["securityRestrictions"]))
-            for o in organisations
-            if o.get("securityRestrictions")
+            o["name"]: tuple(map(str, o["securityRestrictions"]))
+            for o in orgs
+            if isinstance(o.get("securityRestrictions"), list) and o["securityRestrictions"]
         },
         call=call,
     )
 
 
+def _permissions(
+    fine: Mapping[str, Any], data: Mapping[str, Any], orgs: list[Mapping[str, Any]]
+) -> dict[str, frozenset[str]]:
+    """Return the permissions by entity; an entity without a name is found by its id."""
+    names = {o.get("id"): o["name"] for o in orgs} | {data.get("id"): data["name"]}
+    found: dict[str, frozenset[str]] = {}
+    everywhere = fine.get("global")
+    if isinstance(everywhere, list):
+        found[""] = frozenset(str(p) for p in everywhere)
+    for item in _list(fine.get("scoped")):
+        entity, held = _dict(item.get("entity")), item.get("permissions")
+        name = entity.get("name") or names.get(entity.get("_id") or entity.get("id")) or "?"
+        key = f"{entity.get('type', 'user')}:{name}"
+        if isinstance(held, list):
+            found[key] = found.get(key, frozenset()) | {str(p) for p in held}
+    return found
+
+
 def jobs_permission(namespace: str, token: str) -> Access | Unknown:
     """Ask whether a token may start Jobs in a namespace (POST auth-check starts nothing)."""
-    from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
-
-    path = f"/api/jobs/{namespace}/auth-check/write"
-    call = f"POST {path}"
-    response = get_session().post(f"{endpoint()}{path}", headers=build_hf_headers(token=token))
-    try:
-        hf_raise_for_status(response)
-    except HfHubHTTPError as error:
-        status, code, said = _server(error)
-        kind = classify(status, code, said, with_token=True)
-        if status == 403:
-            kind = kind if kind in ("org-policy", "invalid-token") else "read-only"
-        if kind:
-            return Access(namespace, kind, "namespace", said, call)
-        return _unknown(status, said, call)
-    return Access(namespace, "open", "namespace", call=call)
+    reply = send("POST", f"/api/jobs/{quote(namespace)}/auth-check/write", token)
+    if isinstance(reply, Unknown):
+        return reply
+    if reply.ok:
+        return Access(namespace, "open", "namespace", call=reply.call)
+    kind = classify(reply.status, reply.code, reply.said, with_token=True)
+    if reply.status == 403:
+        kind = kind if kind in ("org-policy", "invalid-token") else "read-only"
+    if kind == "missing":
+        kind = "missing-or-private" if isinstance(reply.data, dict) else ""
+    if kind:
+        return Access(namespace, kind, "namespace", reply.said, reply.call)
+    return _unknown(reply)
 
 
 def hardware(token: str) -> dict[str, dict[str, Any]] | Unknown:
     """Return the flavors that HF Jobs offers now, by name, as the endpoint states them."""
-    from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+    reply = send("GET", "/api/jobs/hardware", token)
+    if isinstance(reply, Unknown):
+        return reply
+    if not reply.ok:
+        return _unknown(reply)
+    rows = reply.data if isinstance(reply.data, list) else _dict(reply.data).get("hardware")
+    found = {str(row["name"]): dict(row) for row in _list(rows) if row.get("name")}
+    return found or _strange(reply)
 
-    call = "GET /api/jobs/hardware"
-    response = get_session().get(
-        f"{endpoint()}/api/jobs/hardware", headers=build_hf_headers(token=token or False)
-    )
-    try:
-        hf_raise_for_status(response)
-        rows = response.json()
-        return {str(row["name"]): row for row in rows}
-    except HfHubHTTPError as error:
-        status, _, said = _server(error)
-        return _unknown(status, said, call)
-    except (ValueError, TypeError, KeyError):
-        return Unknown("the answer is not in the form that the Hub gives", call)
+
+def files(
+    repo: str, repo_type: str, token: str, revision: str = ""
+) -> RepoFiles | NoRevision | Unknown:
+    """Ask for the files of a repository and their sizes, at a revision ("" for its main branch).
+
+    The metadata of a gated repository is open to all: this says nothing about access.
+    """
+    at = f"/revision/{quote(revision, safe='')}" if revision else ""
+    reply = send("GET", f"/api/{repo_type}s/{quote(repo)}{at}?blobs=true", token)
+    if isinstance(reply, Unknown):
+        return reply
+    if not reply.ok:
+        if reply.code.lower() == "revisionnotfound" or re.search(
+            r"invalid rev id|revision not found", reply.said, re.I
+        ):
+            return NoRevision(repo, repo_type, revision, reply.said, reply.call)
+        return _unknown(reply)
+    rows = _dict(reply.data).get("siblings")
+    if not isinstance(rows, list):
+        return Unknown("the Hub lists no files for it", reply.call)
+    found = {str(row["rfilename"]): _size(row) for row in _list(rows) if row.get("rfilename")}
+    return RepoFiles(repo, repo_type, revision, found, 0 < len(found) < _WHOLE, reply.call)
+
+
+def _size(row: Mapping[str, Any]) -> int | None:
+    for value in (row.get("size"), _dict(row.get("lfs")).get("size")):
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return None
+
+
+def refs(repo: str, repo_type: str, token: str) -> Refs | Unknown:
+    """Ask for the branches and tags of a repository."""
+    reply = send("GET", f"/api/{repo_type}s/{quote(repo)}/refs", token)
+    if isinstance(reply, Unknown):
+        return reply
+    if not reply.ok:
+        return _unknown(reply)
+    if not isinstance(reply.data, dict):
+        return _strange(reply)
+    found = [
+        str(row["name"])
+        for group in ("branches", "tags")
+        for row in _list(reply.data.get(group))
+        if row.get("name")
+    ]
+    return Refs(repo, tuple(found), reply.call)

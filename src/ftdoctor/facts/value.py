@@ -19,8 +19,10 @@ class Access:
     """The Hub's answer on one repository.
 
     `kind` is one of: open, not-signed-in, not-requested, pending, rejected, reset,
-    fine-grained-no-gated, invalid-token, missing-or-private, disabled, read-only, org-policy.
-    `repo_type` is "model", "dataset" or "space". `said` is the server's own sentence.
+    fine-grained-no-gated, invalid-token, missing-or-private, disabled, read-only, org-policy,
+    refused (a clear no in words that we do not know).
+    `repo_type` is "model", "dataset", "space" or "namespace". `said` is the server's own sentence.
+    `as_nobody` is True when no token was sent.
     """
 
     repo: str
@@ -28,6 +30,7 @@ class Access:
     repo_type: str = "model"
     said: str = ""
     call: str = ""
+    as_nobody: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,9 @@ class Account:
 
     Schema: Hub OpenAPI (https://huggingface.co/.well-known/openapi.json), path /api/whoami-v2.
     `role` is read, write, fineGrained or "" (OAuth tokens state none). `permissions` maps an
-    entity ("user:NAME", "org:NAME", "model:ID", "") to its permission strings.
+    entity ("user:NAME", "org:NAME", "model:ID", "" for those of no entity, "org:?" for one that is
+    stated without its name) to its permission strings; None when they are not stated.
+    `organisations` is None when the answer does not list them.
     """
 
     name: str
@@ -57,4 +62,39 @@ class TokenRefused:
     """The Hub said that the token is invalid, expired or revoked."""
 
     said: str
+    call: str = ""
+
+
+@dataclass(frozen=True)
+class RepoFiles:
+    """The files of a repository at one revision, in bytes; a size that is not stated is None.
+
+    `complete` is False when the list may be cut.
+    """
+
+    repo: str
+    repo_type: str
+    revision: str
+    files: dict[str, int | None]
+    complete: bool = True
+    call: str = ""
+
+
+@dataclass(frozen=True)
+class NoRevision:
+    """The repository has no such branch, tag or commit."""
+
+    repo: str
+    repo_type: str
+    revision: str
+    said: str = ""
+    call: str = ""
+
+
+@dataclass(frozen=True)
+class Refs:
+    """The branches and tags of a repository, by the names that `revision=` takes."""
+
+    repo: str
+    names: tuple[str, ...]
     call: str = ""

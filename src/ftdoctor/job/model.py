@@ -139,6 +139,22 @@ class Resolved:
 
 
 @dataclass(eq=False)
+class ArgumentParser:
+    """An argparse parser that reads the script's command line, with all its options known.
+
+    `options` are the names and the keywords of `add_argument` that decide what it takes: action
+    ("boolean" for BooleanOptionalAction), nargs, required, choices, and type as "int", "float",
+    "str" or "" for a function of the script.
+    """
+
+    options: list[tuple[list[str], dict[str, Any]]]
+    #: `parse_known_args`: words that it does not know are left over.
+    known_only: bool = False
+    abbreviations: bool = True
+    place: Place | None = None
+
+
+@dataclass(eq=False)
 class Script:
     """Python that runs in the job (`role` "training") or that submits it ("submit")."""
 
@@ -157,6 +173,8 @@ class Script:
     #: "trl.SFTTrainer", "trl.SFTTrainer().train"), each with the places of the calls.
     imports: dict[str, Place] = field(default_factory=dict)
     calls: dict[str, list[Place]] = field(default_factory=dict)
+    #: Parsers that read its command line for certain.
+    parsers: list[ArgumentParser] = field(default_factory=list)
     #: Blocks that never run, because their condition is known to be false (`if False:`).
     dead: list[Place] = field(default_factory=list)
 
@@ -186,6 +204,7 @@ class Dataset:
     config: Value[str] | None = None
     data_files: Value[Any] | None = None
     place: Place | None = None
+    revision: Value[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -237,6 +256,8 @@ class Training:
     tokenizer: Value[str] | None = None
     datasets: list[Dataset] = field(default_factory=list)
     split_uses: list[SplitUse] = field(default_factory=list)
+    #: Whether train_dataset is surely streamed: an IterableDataset has no length.
+    streamed: bool = False
     #: What every return of formatting_func gives: "list", "text", "dict", "" when not known.
     formatting_returns: str = ""
     reward_functions: list[RewardFunction] = field(default_factory=list)

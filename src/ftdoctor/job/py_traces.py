@@ -81,6 +81,9 @@ def _other_loads(call: Obj, training: Training) -> None:
 
 def _download(call: Obj, training: Training) -> None:
     identifier = call.arg("repo_id") or call.arg("model")
+    kind = call.arg("repo_type")
+    if kind is not None and not (isinstance(kind, Const) and kind.value in (None, "model")):
+        return
     if identifier is None:
         position = 1 if call.name == "pipeline" else 0
         identifier = call.args[position] if position < len(call.args) else None
@@ -113,6 +116,7 @@ def _dataset(call: Obj) -> Dataset | None:
         if identifier is None:
             return None
         split, config = call.arg("split"), call.arg("name", 1)
+        revision = call.arg("revision")
         files = call.arg("data_files") or call.arg("data_dir")
         return Dataset(
             text(identifier),
@@ -120,6 +124,7 @@ def _dataset(call: Obj) -> Dataset | None:
             text(config) if config is not None and not _is_none(config) else None,
             value(files) if files is not None else None,
             place_of(call),
+            text(revision) if revision is not None and not _is_none(revision) else None,
         )
     builder = _BUILDERS.get(call.name)
     homes = ("datasets.", "pandas.", "Dataset.", "pd.", "load_from_disk")

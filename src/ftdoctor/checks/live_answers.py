@@ -1,0 +1,124 @@
+"""What the Hub answered about the token of the job and its repositories, for the live checks.
+
+Nothing heavy here: the offline checks of tokens look at these too, and find nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ftdoctor.facts.value import Access, Account, TokenRefused
+from ftdoctor.job.value import get
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.checks.context import Context
+    from ftdoctor.facts.token import JobToken
+    from ftdoctor.job.model import Job
+    from ftdoctor.job.source import Place
+
+
+def followed(context: Context) -> JobToken | None:
+    """Return the token that the job carries, as far as it was followed."""
+    found: JobToken | None = context.facts.get("token")
+    return found
+
+
+def refusal(context: Context) -> str:
+    """Return what the Hub said when it refused the job's token, "" when it did not."""
+    who = context.facts.get("hub.whoami")
+    if isinstance(who, TokenRefused):
+        return who.said or "invalid"
+    if isinstance(who, Account):
+        return ""
+    for name, answer in context.facts.items():
+        if (
+            name.startswith(("hub.model:", "hub.dataset:", "hub.write:"))
+            and isinstance(answer, Access)
+            and answer.kind == "invalid-token"
+        ):
+            return answer.said or "invalid"
+    return ""
+
+
+def account(context: Context) -> Account | None:
+    """Return whose token it is, None when that is not known."""
+    who = context.facts.get("hub.whoami")
+    return who if isinstance(who, Account) else None
+
+
+def submitter(context: Context) -> Account | None:
+    """Return the account that starts the job from this machine, None when that is not known."""
+    who = context.facts.get("hub.whoami.submitter")
+    token, local = followed(context), context.facts.get("token.local")
+    if who is None and token is not None and local is not None and token.text == local.text:
+        who = context.facts.get("hub.whoami")  # the job carries the token that starts it
+    return who if isinstance(who, Account) else None
+
+
+def silenced(context: Context) -> bool:
+    """Whether the token's own fault explains whatever the Hub refuses besides.
+
+    It is refused, or cannot be one as it is written (told by a rule on its writing).
+    """
+    token = followed(context)
+    return bool(refusal(context)) or (
+        token is not None and token.problem in ("wrong", "unreadable")
+    )
+
+
+def place_of(job: Job, repo: str) -> Place | None:
+    """Return where the job names a repository."""
+    for training in job.trainings:
+        for value in (
+            training.model,
+            training.tokenizer,
+            training.arguments.get("hub_model_id"),
+            *(d.id for d in training.datasets),
+            *training.loads,
+            *training.pushes,
+        ):
+            if value is not None and get(value) == repo:
+                return value.place
+    for pool in job.pools:
+        for word in pool.args:
+            text = get(word)
+            if text and repo in text:
+                return word.place
+    return job.place
+
+
+def reads(context: Context, kind: str) -> Iterator[Access]:
+    """Yield the answers of this kind on what the job reads."""
+    for name, answer in context.facts.items():
+        if (
+            name.startswith(("hub.model:", "hub.dataset:"))
+            and isinstance(answer, Access)
+            and answer.kind == kind
+        ):
+            yield answer
+
+
+def page(answer: Access) -> str:
+    """Return the page of a repository, where its terms are accepted."""
+    prefix = "" if answer.repo_type == "model" else f"{answer.repo_type}s/"
+    return f"https://huggingface.co/{prefix}{answer.repo}"
+
+
+def values(context: Context, answer: Access) -> dict[str, Any]:
+    """Return what the texts of the live rules may name."""
+    who, token = account(context), followed(context)
+    if who is not None:
+        name = who.name
+    else:
+        name = "nobody (no token is sent)" if answer.as_nobody else "the token's account"
+    return {
+        "repo": answer.repo,
+        "repo_type": answer.repo_type,
+        "page": page(answer),
+        "account": name,
+        "source": token.source if token else "no token",
+        "said": answer.said,
+        "call": answer.call,
+    }

@@ -70,3 +70,17 @@ def test_a_dict_with_a_split_added_is_not_known() -> None:
         'SFTTrainer(model="a/b", train_dataset=data["train"], eval_dataset=data["dev"])\n'
     )
     assert training.split_uses == []
+
+
+@pytest.mark.parametrize(
+    ("made", "streams"),
+    [
+        ('load_dataset("a/b", split="train", streaming=True)', True),
+        ('load_dataset("a/b", streaming=True)["train"].map(f).take(9)', True),
+        ('load_dataset("a/b", split="train").to_iterable_dataset()', True),
+        ('load_dataset("a/b", split="train", streaming=flag)', False),
+        ('list(load_dataset("a/b", split="train", streaming=True))', False),
+    ],
+)
+def test_streamed(made: str, streams: bool) -> None:
+    assert _training(f'SFTTrainer(model="a/b", train_dataset={made})\n').streamed is streams

@@ -49,6 +49,22 @@ def split_missing(context: Context, **_: object) -> Iterator[Hit]:
         )
 
 
+def no_length(context: Context, **_: object) -> Iterator[Hit]:
+    """A streamed data set and no max_steps: the trainer cannot count the steps.
+
+    transformers 5.23.0 trainer.py, `_validate_args`; the same sentence since 4.36.2 at least.
+    """
+    for training in context.job.trainings:
+        steps = training.arguments.get("max_steps")
+        if not training.streamed or training.open or training.method not in HF_TRAINERS:
+            continue
+        if steps is not None and not (isinstance(get(steps), int) and (get(steps) or 0) <= 0):
+            continue
+        value = training.trainer_kwargs.get("train_dataset")
+        place = (value and value.place) or context.job.place
+        yield Hit(place, {}, {"streaming": True, "max_steps": get(steps)})
+
+
 def _uses(job: Job) -> Iterator[SplitUse]:
     """Yield what is done with a DatasetDict outside branches, once for each place."""
     if re.search(r"unsloth|swift", code(job), re.I):

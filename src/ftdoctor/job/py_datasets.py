@@ -84,6 +84,23 @@ def _keys(given: Abstract | None) -> tuple[str, ...] | None:
     return tuple(str(key) for key in given.data)
 
 
+def streamed(item: Abstract | None) -> bool:
+    """Whether a data set is surely an IterableDataset, which has no length."""
+    for _ in range(_DEEP):
+        if not isinstance(item, Obj):
+            return False
+        if item.receiver is None:
+            asked = item.arg("streaming")
+            loads = item.callee in ("datasets.load_dataset", "load_dataset")
+            return loads and isinstance(asked, Const) and asked.value is True
+        if item.name == "to_iterable_dataset" and not item.derived:
+            return True
+        if not item.derived and item.name not in _SAME | {"take", "skip"}:
+            return False
+        item = item.receiver
+    return False
+
+
 def uses(run: Run, trainer: Obj) -> Iterator[SplitUse]:
     """Yield what is done with a DatasetDict: handed to a trainer, an item taken, a call made."""
     handed = trainer.kwargs.get("train_dataset")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ftdoctor.job import py_model
 from ftdoctor.job.model import Training
 from ftdoctor.job.py_abstract import Abstract, Const, Map, Obj, Unk
-from ftdoctor.job.py_datasets import uses
+from ftdoctor.job.py_datasets import streamed, uses
 from ftdoctor.job.py_handed import formatting_returns, reward_functions
 from ftdoctor.job.py_ops import reason_of
 from ftdoctor.job.py_traces import collect
@@ -139,6 +139,7 @@ def note_facts(run: Run, script: Script) -> None:
             script.env_set[str(name)] = text(item)
     script.imports.update(run.imports)
     script.dead = list(run.dead)
+    script.parsers = list(run.parsed)
     for call in run.calls:
         place = place_of(call)
         if place is not None:
@@ -166,6 +167,7 @@ def _training(run: Run, call: Obj) -> Training:
             training.trainer_kwargs[key] = _dataset_word(item)
     training.formatting_returns = formatting_returns(call.kwargs.get("formatting_func"))
     training.reward_functions = list(reward_functions(call.kwargs.get("reward_funcs")))
+    training.streamed = streamed(call.kwargs.get("train_dataset"))
     training.split_uses = list(uses(run, call))
     py_model.adapter_of(training, call.arg("peft_config"))
     quantization = call.arg("quantization_config")

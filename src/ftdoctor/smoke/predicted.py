@@ -102,7 +102,7 @@ def _values(
         "dtype": keywords.get("dtype") or keywords.get("torch_dtype"),
         "string_model": bool(plan.get("model_as_string")),
         "attention": keywords.get("attn_implementation"),
-        "kbit_prepare": bool(plan.get("kbit_prepared")),
+        "kbit_prepare": bool(plan.get("kbit_prepare")),
         "load_in_8bit": eight,
         "versions": dict(stage(stages, "imports").get("versions") or {}),
         "gpus": processes,

@@ -5,9 +5,10 @@ which warms kernels and caches up, is left out. So what it took is the most that
 the upper end is that, with a tenth on top for logging, checkpoints and evaluation. The lower end
 is the quickest step; where rows are not packed, half of it, because time goes with tokens while a
 part of each step (unpacking 4-bit weights, launching kernels, the optimizer) does not. Half is a
-judgement, not a measurement: ordinary chat rows are far below max_length. Both ends have the time
-until the first step as it was in the smoke run; where that had random weights, downloading and
-loading the real ones comes on top.
+judgement, not a measurement: ordinary chat rows are far below max_length. Where the run
+accumulated fewer batches than the job, its steps count as often as needed. Both ends have the
+time until the first step as it was in the smoke run; where that had random weights, downloading
+and loading the real ones comes on top.
 """
 
 from __future__ import annotations
@@ -113,6 +114,13 @@ def _is_object(line: bytes) -> bool:
         return False
 
 
+def _accumulates_more(plan: Mapping[str, Any]) -> float:
+    """Return how many times more batches a step of the job has: a smoke run accumulates few."""
+    job = plan.get("job_accumulation")
+    ran = (plan.get("arguments") or {}).get("gradient_accumulation_steps") or 1
+    return float(job) / float(ran) if job else 1.0
+
+
 def _gpus(job: Job | None) -> int:
     """Return how many GPUs share the batches of the real job."""
     from ftdoctor.job.hardware import hardware
@@ -143,8 +151,9 @@ def outlook(
         start_seconds: seconds until the first step.
         usd_per_hour: price of the machine, None when not known.
     """
-    usual = float(train["seconds_per_step"])
-    each = [float(s) for s in train.get("steps_seconds") or () if s]
+    more = _accumulates_more(plan)
+    usual = more * float(train["seconds_per_step"])
+    each = [more * float(s) for s in train.get("steps_seconds") or () if s]
     quickest = min([usual, *each])
     training = job.training if job is not None else None
     steps, told = (

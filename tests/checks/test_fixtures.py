@@ -3,9 +3,10 @@
 A case is a file, or a folder when a job needs several. A first comment line
 `# ftdoctor-test: --with trl==1.16.0` gives options of the command line; `--tracked` counts its
 files as tracked by git; `--hub NAME` and `--google NAME` start a server of tests/emulators in that
-state and ask it; `--machine NAME` is the machine of fixtures/machines on which it is checked
-(with `--local`: on which it runs); `--write PATH TEXT` puts a file into the home folder; `--env NAME
-VALUE` sets a variable; `--also CODE` runs another rule beside.
+state and ask it, with the Google login that is there when `--signed` is given; `--machine NAME` is
+the machine of fixtures/machines on which it is checked (with `--local`: on which it runs);
+`--write PATH TEXT` puts a file into the home folder (GOOGLE_URL stands for that server);
+`--env NAME VALUE` sets a variable; `--also CODE` runs another rule beside.
 """
 
 from __future__ import annotations
@@ -89,12 +90,7 @@ def _world(given: list[str], stack: ExitStack, monkeypatch: pytest.MonkeyPatch) 
 
     from ftdoctor.facts.gather import gatherer
 
-    for number, word in enumerate(given):
-        if word == "--write":
-            path = Path.home() / given[number + 1]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(given[number + 2].replace("%", "\n"))
-            stack.callback(path.unlink)
+    url = ""
     if "--hub" in asked:
         from huggingface_hub import constants
 
@@ -104,8 +100,15 @@ def _world(given: list[str], stack: ExitStack, monkeypatch: pytest.MonkeyPatch) 
             monkeypatch.setenv("HF_TOKEN", hub.TOKEN)
     if "--google" in asked:
         servant = stack.enter_context(google.GoogleServer(google.scenario(asked["--google"])))
-        for name, value in servant.variables().items():
+        for name, value in servant.variables(signed="--signed" in given).items():
             monkeypatch.setenv(name, value)
+        url = servant.url
+    for number, word in enumerate(given):
+        if word == "--write":
+            path = Path.home() / given[number + 1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(given[number + 2].replace("%", "\n").replace("GOOGLE_URL", url))
+            stack.callback(path.unlink)
     return gatherer(online=True, deadline=10)
 
 

@@ -1,56 +1,43 @@
-"""Google's REST services on loopback: permissions, custom jobs, buckets, images, quota.
+"""Google's REST services on loopback: permissions, jobs, buckets, images, secrets, quota, tokens.
 
 Error bodies have the form of https://cloud.google.com/apis/design/errors (google.rpc.Status with
 ErrorInfo). Point the clients at it with FTDOCTOR_VERTEX_ENDPOINT and
-CLOUDSDK_API_ENDPOINT_OVERRIDES_*; `variables()` gives them all.
+CLOUDSDK_API_ENDPOINT_OVERRIDES_*; `variables()` gives them all. By hand:
+
+    python -m tests.emulators.google --scenario no-create --port 8766
+    python -m tests.emulators.google --scenario no-create --grpc      (aiplatform over gRPC)
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import socket
 import threading
-from dataclasses import dataclass, field
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
+
+from tests.emulators.google_bodies import Reply, error
+from tests.emulators.google_routes import ROUTES
+from tests.emulators.google_state import (
+    ACCOUNT,
+    L4,
+    PROJECT,
+    TOKEN,
+    GoogleState,
+    good,
+    scenario,
+)
+
+__all__ = ["ACCOUNT", "L4", "PROJECT", "GoogleServer", "GoogleState", "good", "scenario"]
 
 SERVICES = (
     "AIPLATFORM", "LOGGING", "CLOUDRESOURCEMANAGER", "IAM", "STORAGE", "ARTIFACTREGISTRY",
-    "CLOUDQUOTAS",
+    "CLOUDQUOTAS", "SERVICEUSAGE", "SECRETMANAGER", "OAUTH2",
 )  # fmt: skip
-
-
-@dataclass
-class GoogleState:
-    """What this Google grants."""
-
-    permissions: set[str] = field(default_factory=set)
-    api_enabled: bool = True
-    buckets: dict[str, set[str]] = field(default_factory=dict)
-    images: set[str] = field(default_factory=set)
-    accounts: dict[str, set[str]] = field(default_factory=dict)
-    quotas: dict[tuple[str, str], int] = field(default_factory=dict)
-    token_expired: bool = False
-    seen: list[str] = field(default_factory=list)
-
-
-def error(status: int, name: str, message: str, reason: str = "") -> tuple[int, dict[str, Any]]:
-    """An error body."""
-    details = (
-        [
-            {
-                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                "reason": reason,
-                "domain": "googleapis.com",
-            }
-        ]
-        if reason
-        else []
-    )
-    return status, {
-        "error": {"code": status, "message": message, "status": name, "details": details}
-    }
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -62,83 +49,116 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         return
 
-    def _handle(self, method: str, body: dict[str, Any]) -> None:
-        parts = urlsplit(self.path)
-        self.server.state.seen.append(f"{method} {parts.path}")
-        status, data = self._route(method, parts.path, parse_qs(parts.query), body)
-        content = json.dumps(data).encode()
+    def _send(self, status: int, body: bytes, kind: str, **headers: str) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json; charset=UTF-8")
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(body)
+
+    def _fault(self) -> bool:
+        """Misbehave as the state says; True when the request is done with."""
+        state = self.server.state
+        time.sleep(state.delay)
+        kind = "application/json"
+        if state.fault == "cut":
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+        elif state.fault == "garbage":
+            self._send(200, b'{"permissions": \xff\xfe', kind)
+        elif state.fault == "list":
+            self._send(200, b'["not", "an", "object"]', kind)
+        elif state.fault == "proxy":
+            self._send(200, b"<html><body>Sign in to the network</body></html>", "text/html")
+        elif state.fault == "redirect":
+            self._send(302, b"", "text/html", Location="https://login.example.com/")
+        elif state.fault in ("429", "500"):
+            name = "RESOURCE_EXHAUSTED" if state.fault == "429" else "INTERNAL"
+            status, body = error(int(state.fault), name, "Quota exceeded, or an internal error.")
+            self._send(status, json.dumps(body).encode(), kind)
+        return bool(state.fault)
+
+    def _handle(self, method: str, raw: bytes) -> None:
+        state = self.server.state
+        parts = urlsplit(self.path)
+        state.seen.append(f"{method} {parts.path}")
+        state.signed.append(self.headers.get("Authorization", ""))
+        if self._fault():
+            return
+        if parts.path in ("/token", "/tokeninfo", "/sts"):
+            status, data = self._token(parts.path)
+        else:
+            body = json.loads(raw or b"{}") or {}
+            refused = self._signature()
+            status, data = refused or self._route(method, parts.path, parse_qs(parts.query), body)
+        self._send(status, json.dumps(data).encode(), "application/json; charset=UTF-8")
+
+    def _token(self, path: str) -> Reply:
+        """https://oauth2.googleapis.com/token, and tokeninfo."""
+        state = self.server.state
+        if path == "/tokeninfo":
+            return 200, {"email": state.email, "expires_in": "3000"}
+        if state.grant:
+            said = {
+                "invalid_grant": {"error_description": "Token has been expired or revoked."},
+                "invalid_rapt": {
+                    "error_description": "reauth related error (invalid_rapt)",
+                    "error_uri": "https://support.google.com/a/answer/9368756",
+                    "error_subtype": "invalid_rapt",
+                },
+                "invalid_key": {"error_description": "Invalid JWT Signature."},
+            }
+            return 400, {"error": "invalid_grant", **said[state.grant]}
+        if path == "/sts":  # https://cloud.google.com/iam/docs/reference/sts/rest
+            kind = "urn:ietf:params:oauth:token-type:access_token"
+            given = {"access_token": "federated", "issued_token_type": kind, "expires_in": 3599}
+            return 200, given | {"token_type": "Bearer"}
+        return 200, {"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"}
+
+    def _signature(self) -> Reply | None:
+        state = self.server.state
+        given = self.headers.get("Authorization", "")
+        if state.token_expired or (given and given != f"Bearer {TOKEN}" and state.wants_token):
+            return error(
+                401,
+                "UNAUTHENTICATED",
+                "Request had invalid authentication credentials. Expected OAuth 2 access token, "
+                "login cookie or other valid authentication credential.",
+                "ACCESS_TOKEN_EXPIRED",
+            )
+        if state.wants_token and not given:
+            return error(
+                401,
+                "UNAUTHENTICATED",
+                "Request is missing required authentication credential. Expected OAuth 2 access "
+                "token, login cookie or other valid authentication credential.",
+                "CREDENTIALS_MISSING",
+            )
+        return None
 
     def _route(
         self, method: str, path: str, query: dict[str, list[str]], body: dict[str, Any]
-    ) -> tuple[int, dict[str, Any]]:
-        state = self.server.state
-        if state.token_expired:
-            return error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
-        asked = body.get("permissions", [])
-        if re.fullmatch(r"/v1/projects/[^/]+:testIamPermissions", path):
-            return 200, {"permissions": [p for p in asked if p in state.permissions]}
-        match = re.fullmatch(r"/v1/projects/-/serviceAccounts/(.+):testIamPermissions", path)
-        if match:
-            account = unquote(match[1])
-            if account not in state.accounts:
-                return error(404, "NOT_FOUND", f"Unknown service account {account}")
-            return 200, {"permissions": [p for p in asked if p in state.accounts[account]]}
-        match = re.fullmatch(r"/v1/projects/([^/]+)/locations/([^/]+)/customJobs", path)
-        if match and method == "GET":
-            if not state.api_enabled:
-                return error(
-                    403,
-                    "PERMISSION_DENIED",
-                    f"Agent Platform API has not been used in project {match[1]} before or it is "
-                    "disabled.",
-                    "SERVICE_DISABLED",
-                )
-            return 200, {}
-        match = re.fullmatch(r"/storage/v1/b/([^/]+)/iam/testPermissions", path)
-        if match:
-            if match[1] not in state.buckets:
-                return error(404, "NOT_FOUND", "The specified bucket does not exist.")
-            held = state.buckets[match[1]]
-            return 200, {"permissions": [p for p in query.get("permissions", []) if p in held]}
-        match = re.fullmatch(
-            r"/v1/(projects/[^/]+/locations/[^/]+/repositories/[^/]+/packages/[^/]+)/(?:tags|versions)/.+",
-            path,
-        )
-        if match:
-            if unquote(path.removeprefix("/v1/")) in state.images:
-                return 200, {"name": path.removeprefix("/v1/")}
-            return error(404, "NOT_FOUND", "Requested entity was not found.")
-        match = re.fullmatch(r".*/quotaInfos/(\w+)", path)
-        if match:
-            rows = [
-                {
-                    "dimensions": {"region": region},
-                    "details": {"value": str(limit)},
-                    "applicableLocations": [region],
-                }
-                for (quota, region), limit in state.quotas.items()
-                if quota == match[1]
-            ]
-            return 200, {"quotaId": match[1], "dimensionsInfos": rows}
+    ) -> Reply:
+        for pattern, answer in ROUTES:
+            match = re.fullmatch(pattern, path)
+            if match:
+                return answer(self.server.state, match, query, body)
         return error(404, "NOT_FOUND", "Method not found.")
 
     def do_GET(self) -> None:
-        self._handle("GET", {})
+        self._handle("GET", b"")
 
     def do_POST(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        self._handle("POST", json.loads(self.rfile.read(length) or b"{}"))
+        self._handle("POST", self.rfile.read(int(self.headers.get("Content-Length") or 0)))
 
 
 class GoogleServer(ThreadingHTTPServer):
     """The server; use as a context manager."""
 
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self, state: GoogleState, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
@@ -148,10 +168,13 @@ class GoogleServer(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def variables(self) -> dict[str, str]:
-        """The environment that points every client here."""
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is none of our business."""
+
+    def variables(self, *, signed: bool = False) -> dict[str, str]:
+        """The environment that points every client here; unsigned unless asked otherwise."""
         found = {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{name}": f"{self.url}/" for name in SERVICES}
-        return {**found, "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "1"}
+        return found | ({} if signed else {"CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "1"})
 
     def __enter__(self) -> GoogleServer:
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -162,48 +185,23 @@ class GoogleServer(ThreadingHTTPServer):
         self.server_close()
 
 
-PROJECT = "my-project-1"
-ACCOUNT = f"trainer@{PROJECT}.iam.gserviceaccount.com"
-L4 = ("CustomModelTrainingL4GPUsPerProjectPerRegion", "us-central1")
+def main() -> None:
+    """Run by hand until interrupted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenario", default="good")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--grpc", action="store_true", help="also serve aiplatform over gRPC")
+    given = parser.parse_args()
+    state = scenario(given.scenario)
+    with GoogleServer(state, given.port) as server:
+        for name, value in server.variables().items():
+            print(f"export {name}={value}")
+        if given.grpc:
+            from tests.emulators.google_grpc import serve
+
+            print(f"export FTDOCTOR_VERTEX_ENDPOINT={serve(state)[1]}")
+        threading.Event().wait()
 
 
-def good() -> GoogleState:
-    """A Google on which a job of PROJECT can be submitted."""
-    name = f"projects/{PROJECT}/locations/us-central1/repositories/images/packages/train/tags/1"
-    return GoogleState(
-        permissions={
-            "aiplatform.customJobs.create",
-            "aiplatform.customJobs.get",
-            "logging.logEntries.list",
-        },
-        buckets={
-            "my-bucket-1": {"storage.objects.create", "storage.objects.get", "storage.objects.list"}
-        },
-        images={name},
-        accounts={ACCOUNT: {"iam.serviceAccounts.actAs"}},
-        quotas={L4: 4},
-    )
-
-
-def scenario(name: str) -> GoogleState:
-    """Return a named state, for rule fixtures."""
-    state = good()
-    if name == "no-create":
-        state.permissions.discard("aiplatform.customJobs.create")
-    elif name == "no-logs":
-        state.permissions.discard("logging.logEntries.list")
-    elif name == "api-disabled":
-        state.api_enabled = False
-    elif name == "no-act-as":
-        state.accounts[ACCOUNT] = set()
-    elif name == "no-bucket":
-        state.buckets = {}
-    elif name == "no-image":
-        state.images = set()
-    elif name == "no-quota":
-        state.quotas = {L4: 1}
-    elif name == "expired":
-        state.token_expired = True
-    elif name != "good":
-        raise SystemExit(f"no scenario {name!r}")
-    return state
+if __name__ == "__main__":
+    main()

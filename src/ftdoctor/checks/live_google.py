@@ -1,110 +1,285 @@
-"""Checks on what Google answered: login, permissions, API, service account, buckets, quota."""
+"""Checks on Google's answers about login, project and what the submitter may do."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ftdoctor.facts.google import Granted, Quota, Refused
+from ftdoctor.facts.google import Granted
 from ftdoctor.facts.google_login import GoogleLogin
+from ftdoctor.facts.google_refusal import Refused
+from ftdoctor.facts.google_things import by_gcloud
 from ftdoctor.job.value import get
-from ftdoctor.rulebook.model import Hit, Unsure
+from ftdoctor.rulebook.model import Fix, Hit, Severity, Unsure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftdoctor.checks.context import Context
+    from ftdoctor.job.source import Place
 
 #: Permission -> the least role that has it.
 _ROLES = {
     "aiplatform.customJobs.create": "roles/aiplatform.user",
     "aiplatform.customJobs.get": "roles/aiplatform.user",
+    "aiplatform.customJobs.list": "roles/aiplatform.user",
+    "aiplatform.trainingPipelines.create": "roles/aiplatform.user",
     "logging.logEntries.list": "roles/logging.viewer",
     "iam.serviceAccounts.actAs": "roles/iam.serviceAccountUser",
-    "storage.objects.create": "roles/storage.objectAdmin",
-    "storage.objects.get": "roles/storage.objectViewer",
-    "storage.objects.list": "roles/storage.objectViewer",
 }
 
 
-def _login(context: Context) -> GoogleLogin | None:
-    found = context.facts.get("google.login")
+def google_login(context: Context, name: str = "google.login") -> GoogleLogin | None:
+    """Return the login that submits the job ("google.library": that of the libraries)."""
+    found = context.facts.get(name)
     return found if isinstance(found, GoogleLogin) else None
 
 
-def _refused(context: Context, kind: str, *prefixes: str) -> Refused | None:
+def _refused(context: Context, kind: str, *names: str) -> Refused | None:
     for name, answer in context.facts.items():
-        asked = name.startswith(prefixes or ("google.",))
+        asked = name in names if names else name.startswith("google.")
         if asked and isinstance(answer, Refused) and answer.kind == kind:
             return answer
     return None
-
-
-def login_absent(context: Context, **_: object) -> Iterator[Hit | Unsure]:
-    """No usable Application Default Credentials: the submit script or client will stop.
-
-    gcloud itself uses its own login, so a job that gcloud submits is only noted.
-    """
-    login = _login(context)
-    if login is None or not login.problem:
-        return
-    reasons = {
-        "absent": f"{login.path} does not exist",
-        "unreadable": f"{login.path} cannot be read",
-        "not-json": f"{login.path} is not JSON",
-        "no-type": f"{login.path} has no valid type",
-    }
-    values = {"reason": reasons[login.problem], "path": login.path}
-    by_gcloud = context.job.form in ("vertex-yaml", "vertex-gcloud", "vertex-json", "terraform")
-    if by_gcloud and login.gcloud_account and login.problem == "absent":
-        return
-    if login.problem == "absent":
-        yield Unsure(f"no Google login on this machine ({values['reason']})", "a Google login")
-        return
-    yield Hit(context.job.place, values, values)
-
-
-def login_expired(context: Context, **_: object) -> Iterator[Hit]:
-    """The login must be renewed."""
-    answer = _refused(context, "reauth")
-    if answer is not None:
-        yield Hit(
-            context.job.place, {"said": answer.said}, {"said": answer.said, "call": answer.call}
-        )
-
-
-def accounts_differ(context: Context, **_: object) -> Iterator[Hit]:
-    """gcloud and the client libraries are logged in as two accounts."""
-    login = _login(context)
-    if login is None or login.problem or not (login.account and login.gcloud_account):
-        return
-    if login.account != login.gcloud_account:
-        values = {"adc": login.account, "gcloud": login.gcloud_account}
-        yield Hit(context.job.place, values, values)
-
-
-def api_disabled(context: Context, **_: object) -> Iterator[Hit]:
-    """The Vertex AI API is not enabled in the project."""
-    answer = _refused(context, "api-disabled", "google.api", "google.submitter")
-    if answer is not None:
-        project = get(context.job.project) or ""
-        place = context.job.project.place if context.job.project else context.job.place
-        values = {"said": answer.said, "project": project}
-        yield Hit(place, values, values | {"call": answer.call})
 
 
 def _granted(answer: Any) -> Granted | None:
     return answer if isinstance(answer, Granted) else None
 
 
+def project_place(context: Context) -> tuple[str, Place | None]:
+    """Return (project as asked about, where it is written)."""
+    job = context.job
+    granted = _granted(context.facts.get("google.submitter"))
+    project = get(job.project) or (granted.resource if granted else "")
+    login = google_login(context)
+    project = project or (login.gcloud_project or login.project if login else "")
+    return project, job.project.place if job.project else job.place
+
+
+def member(context: Context) -> str:
+    """Return the submitter as a binding names it ("user:ada@example.com")."""
+    login = google_login(context)
+    account = login.name if login else ""
+    found = context.facts.get("google.account")
+    if not account and login is not None and login.of == "library" and isinstance(found, str):
+        account = found
+    kind = "serviceAccount" if account.endswith("gserviceaccount.com") else "user"
+    return f"{kind}:{account}" if account else "user:YOU@example.com"
+
+
+def _grant(context: Context, role: str, project: str) -> Fix:
+    who = member(context)
+    return Fix(
+        "Let an owner of the project grant the role.",
+        f"gcloud projects add-iam-policy-binding {project or 'PROJECT'} --member={who} "
+        f"--role={role}",
+    )
+
+
+def login_absent(context: Context, **_: object) -> Iterator[Hit | Unsure]:
+    """No usable credentials for what submits the job.
+
+    A login that is just not there is not told as a fault: the job may be submitted elsewhere. A
+    file that is named or there, and cannot be used, is one.
+    """
+    login = google_login(context)
+    if login is None or not login.problem:
+        return
+    if login.problem in ("absent", "no-account", "no-credentials"):
+        if "google.api" not in context.facts:
+            yield Unsure(f"no Google login on this machine ({login.said})", "a Google login")
+        return
+    values = {"reason": login.said, "path": login.path}
+    named = login.source == "environment"
+    summary = "The Google credentials cannot be used: {reason}."
+    advice = (
+        Fix(
+            "Point GOOGLE_APPLICATION_CREDENTIALS at the right file, or unset it to use the login "
+            "of this machine."
+        ),
+    )
+    yield Hit(context.job.place, values, values, summary=summary, advice=advice if named else ())
+
+
+def login_expired(context: Context, **_: object) -> Iterator[Hit]:
+    """The login must be renewed, or its key is no longer accepted."""
+    answer = _refused(context, "reauth") or _refused(context, "broken")
+    if answer is None:
+        return
+    login = google_login(context)
+    values = {"said": answer.said, "account": login.name if login else ""}
+    evidence = {key: value for key, value in values.items() if value} | {"call": answer.call}
+    summary = _EXPIRED.get(answer.kind, "") if login and login.kind == "service_account" else ""
+    yield Hit(context.job.place, values, evidence, summary=summary, advice=_renew(login))
+
+
+_EXPIRED = {
+    "reauth": "Google does not accept the service account key.",
+    "broken": "The service account key cannot be used: {said}.",
+}
+
+
+def _renew(login: GoogleLogin | None) -> tuple[Fix, ...]:
+    """Return how just this login is renewed."""
+    if login is None:
+        return ()
+    if login.kind == "service_account":
+        return (
+            Fix(
+                "The key was deleted, its account is disabled, or the clock of this machine is "
+                "wrong. See which keys the account has.",
+                f"gcloud iam service-accounts keys list --iam-account={login.account}",
+            ),
+        )
+    if login.kind.startswith("external_account"):
+        return (
+            Fix(
+                "The token of your identity provider was refused: it has run out, or the workload "
+                "identity pool does not trust its issuer or audience."
+            ),
+        )
+    if login.kind == "metadata":
+        return (Fix("The service account of this machine is disabled or was deleted."),)
+    if login.of == "gcloud":
+        return (Fix("Log gcloud in again: this job is submitted by gcloud.", "gcloud auth login"),)
+    return (
+        Fix(
+            "Log the client libraries in again: this job is submitted by Python.",
+            "gcloud auth application-default login",
+        ),
+    )
+
+
+def accounts_differ(context: Context, **_: object) -> Iterator[Hit]:
+    """gcloud and the client libraries are logged in as two accounts."""
+    library = google_login(context, "google.library")
+    if library is None or (library.problem and not library.account):
+        return
+    told = context.facts.get("google.account")
+    adc = library.name or (told if isinstance(told, str) else "")
+    own = library.gcloud_account
+    if not adc or not own or adc == own:
+        return
+    command = by_gcloud(context.job)
+    used = own if command else adc
+    values = {"adc": adc, "gcloud": own, "used": used, "by": "gcloud" if command else "Python"}
+    # gcloud's own login decides for its own commands: that the other differs is only told.
+    severity: Severity | None = "note" if command else None
+    yield Hit(context.job.place, values, values, severity=severity)
+
+
+def api_disabled(context: Context, **_: object) -> Iterator[Hit]:
+    """The Vertex AI API is not enabled in the project."""
+    answer = _refused(context, "api-disabled", "google.api")
+    if answer is None:
+        return
+    project, place = project_place(context)
+    wanted = answer.project or project
+    values = {"said": answer.said, "project": wanted}
+    where = f"Enable it in {wanted}: {answer.link}" if answer.link else f"Enable it in {wanted}."
+    command = f"gcloud services enable aiplatform.googleapis.com --project={wanted}"
+    evidence = values | {"call": answer.call}
+    yield Hit(place, values, evidence, advice=(Fix(where, command),))
+
+
+def quota_project(context: Context, **_: object) -> Iterator[Hit]:
+    """A person's login without a project to bill, or with one that may not be billed."""
+    answer = _refused(context, "quota-project", "google.api")
+    login = google_login(context)
+    if answer is None or login is None:
+        return
+    project, _place = project_place(context)
+    values = {
+        "said": answer.said,
+        "project": project or "PROJECT",
+        "which": f"may not use {login.quota_project} as" if login.quota_project else "names no",
+    }
+    yield Hit(context.job.place, values, values | {"call": answer.call})
+
+
+def impersonation(context: Context, **_: object) -> Iterator[Hit]:
+    """The login stands in for a service account and may not."""
+    answer = _refused(context, "impersonation")
+    if answer is not None:
+        values = {"account": answer.account, "said": answer.said, "member": _behind(context)}
+        yield Hit(context.job.place, values, values | {"call": answer.call})
+
+
+def _behind(context: Context) -> str:
+    """Return the account that wants to stand in for another, as a binding names it."""
+    login = google_login(context)
+    account = login.account if login else ""
+    kind = "serviceAccount" if account.endswith("gserviceaccount.com") else "user"
+    return f"{kind}:{account}" if account else "user:YOU@example.com"
+
+
+def project_unknown(context: Context, **_: object) -> Iterator[Hit]:
+    """Google does not know the project, or it is being deleted."""
+    answer = _refused(context, "project", "google.api")
+    project, place = project_place(context)
+    if answer is not None:
+        values = {"project": project, "what": "is not known to Google", "said": answer.said}
+        yield Hit(place, values, values | {"call": answer.call})
+        return
+    found = context.facts.get("google.project")
+    state = getattr(found, "data", {}).get("lifecycleState", "")
+    if state in ("DELETE_REQUESTED", "DELETE_IN_PROGRESS"):
+        values = {"project": project, "what": "is being deleted", "said": state}
+        yield Hit(place, values, values)
+
+
+def billing(context: Context, **_: object) -> Iterator[Hit]:
+    """The project has no billing account."""
+    answer = _refused(context, "billing", "google.api")
+    if answer is not None:
+        project, place = project_place(context)
+        values = {"project": project, "said": answer.said}
+        yield Hit(place, values, values | {"call": answer.call})
+
+
+def perimeter(context: Context) -> Iterator[Hit]:
+    """A VPC Service Controls perimeter refuses the submitter's own calls."""
+    answer = _refused(context, "vpc", "google.api", "google.submitter")
+    if answer is not None:
+        project, place = project_place(context)
+        values = {"project": project, "said": answer.said}
+        yield Hit(
+            place,
+            values,
+            values | {"call": answer.call},
+            summary="A VPC Service Controls perimeter blocks calls to {project} from here.",
+        )
+
+
+def scopes(context: Context) -> Iterator[Hit]:
+    """The token of this machine was issued for fewer APIs than the submission calls."""
+    answer = _refused(context, "scopes", "google.api", "google.submitter")
+    if answer is not None:
+        values = {"said": answer.said}
+        yield Hit(context.job.place, values, values | {"call": answer.call})
+
+
 def submitter_lacks(context: Context, permissions: list[str], **_: object) -> Iterator[Hit]:
     """The submitter lacks permissions on the project."""
     granted = _granted(context.facts.get("google.submitter"))
-    missing = [p for p in granted.missing if p in permissions] if granted else []
-    if granted is not None and missing:
-        values = {"missing": ", ".join(missing), "role": _ROLES[missing[0]]}
-        project = get(context.job.project) or ""
-        evidence = values | {"call": granted.call}
-        yield Hit(context.job.place, values | {"project": project}, evidence)
+    project, _place = project_place(context)
+    if granted is not None:
+        missing = [p for p in granted.missing if p in permissions]
+        call = granted.call
+    else:
+        # Where permissions could not be asked for, the list of jobs that was denied tells.
+        answer = _refused(context, "permission", "google.api")
+        missing = [answer.permission or "aiplatform.customJobs.list"] if answer else []
+        missing = missing if "aiplatform.customJobs.create" in permissions else []
+        call = answer.call if answer else ""
+    if not missing:
+        return
+    role = _ROLES.get(missing[0], "roles/aiplatform.user")
+    values = {"missing": ", ".join(missing), "role": role, "project": project}
+    who = member(context).partition(":")[2]
+    evidence = values | {"call": call} | ({"account": who} if "YOU@" not in who else {})
+    advice = (_grant(context, role, project),)
+    yield Hit(context.job.place, values, evidence, advice=advice)
 
 
 def cannot_act_as(context: Context, **_: object) -> Iterator[Hit]:
@@ -113,52 +288,18 @@ def cannot_act_as(context: Context, **_: object) -> Iterator[Hit]:
     answer = context.facts.get("google.actas")
     granted = _granted(answer)
     refused = isinstance(answer, Refused) and answer.kind == "not-found"
-    if account is not None and ((granted and granted.missing) or refused):
-        values = {"account": get(account) or "", "exists": "no" if refused else "yes"}
-        yield Hit(account.place, values, values)
-
-
-def bucket(context: Context, **_: object) -> Iterator[Hit | Unsure]:
-    """A bucket that does not exist, or that the caller may not write to.
-
-    What the *run-as* account may do cannot be asked by another account, so only a missing bucket
-    is certain; a lack of the caller's own rights is told as not known.
-    """
-    for name, answer in context.facts.items():
-        if not name.startswith("google.bucket:"):
-            continue
-        bucket_name = name.partition(":")[2]
-        if isinstance(answer, Refused) and answer.kind == "not-found":
-            values = {"bucket": bucket_name}
-            place = context.job.base_output_dir or context.job.staging_bucket
-            yield Hit(place.place if place else context.job.place, values, values)
-        elif isinstance(answer, Refused) or (isinstance(answer, Granted) and answer.missing):
-            yield Unsure(
-                f"whether the job's account may write to gs://{bucket_name} is not yours to ask",
-                "roles/storage.legacyBucketReader on the bucket",
-            )
-
-
-def image_missing(context: Context, **_: object) -> Iterator[Hit]:
-    """The image is not in Artifact Registry."""
-    answer = context.facts.get("google.image")
-    pool = context.job.pool
-    if isinstance(answer, Refused) and answer.kind == "not-found" and pool and pool.image:
-        values = {"image": get(pool.image) or ""}
-        yield Hit(pool.image.place, values, values | {"said": answer.said})
-
-
-def quota(context: Context, **_: object) -> Iterator[Hit]:
-    """The quota of the GPU in this region is smaller than the job needs."""
-    for name, answer in context.facts.items():
-        asked = name.startswith("google.quota:")
-        if asked and isinstance(answer, Quota) and 0 <= answer.limit < answer.needed:
-            values = {
-                "metric": answer.metric,
-                "region": answer.region,
-                "limit": answer.limit,
-                "needed": answer.needed,
-            }
-            place = context.job.region.place if context.job.region else context.job.place
-            summary = "The quota for this GPU in {region} is {limit}; the job needs {needed}."
-            yield Hit(place, values, values | {"call": answer.call}, summary=summary)
+    if account is None or not ((granted and granted.missing) or refused):
+        return
+    name = get(account) or ""
+    values = {"account": name, "exists": "no" if refused else "yes"}
+    if refused:
+        summary = "The service account {account} does not exist, or not for you to see."
+        fix = Fix("See which there are.", "gcloud iam service-accounts list")
+    else:
+        summary = ""
+        fix = Fix(
+            "Let its owner grant the role.",
+            f"gcloud iam service-accounts add-iam-policy-binding {name} "
+            f"--member={member(context)} --role=roles/iam.serviceAccountUser",
+        )
+    yield Hit(account.place, values, values, summary=summary, advice=(fix,))

@@ -310,8 +310,12 @@ def output_uri(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def project_id(context: Context, **_: object) -> Iterator[Hit]:
-    """A project given by its name: ids have no capitals, spaces or underscores."""
+    """A project given by its name, or one that Google does not know."""
     job = context.job
+    if "google.api" in context.facts:
+        from ftdoctor.checks.live_google import project_unknown
+
+        yield from project_unknown(context)
     text = get(job.project)
     if not isinstance(text, str) or re.fullmatch(
         r"[a-z][a-z0-9-]{4,28}[a-z0-9]|\d+|[a-z0-9.-]+:[a-z][a-z0-9-]+", text

@@ -180,6 +180,10 @@ _GOOGLE_CALLS = {
 def default_agent(context: Context, **_: object) -> Iterator[Hit]:
     """The code calls Google services that the default service agent may not reach."""
     job = context.job
+    if "google.api" in context.facts:
+        from ftdoctor.checks.live_google import scopes
+
+        yield from scopes(context)
     if job.platform != "vertex" or job.service_account is not None or job.form == "tuning":
         return
     if job.extra.get("service_account_open") or job.extra.get("persistentResourceId"):
@@ -202,8 +206,12 @@ def default_agent(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def peered_network(context: Context, **_: object) -> Iterator[Hit]:
-    """A job peered with a VPC that downloads from the Hub."""
+    """A perimeter refuses the calls from here, or a job in a VPC downloads from the Hub."""
     job = context.job
+    if "google.api" in context.facts:
+        from ftdoctor.checks.live_google import perimeter
+
+        yield from perimeter(context)
     if job.network is None or not job.trainings:
         return
     model = next(

@@ -1,24 +1,30 @@
-"""Questions to Google Cloud over REST, with google-auth doing the signing; nothing is changed.
+"""Questions to Google Cloud for one job; nothing is changed, nothing costs.
 
-Methods: https://cloud.google.com/resource-manager/reference/rest/v1/projects/testIamPermissions,
-https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts/testIamPermissions,
-https://cloud.google.com/storage/docs/json_api/v1/buckets/testIamPermissions,
-https://cloud.google.com/docs/quotas/reference/rest (quotaInfos), and `customJobs.list`.
-REST rather than the clients: five calls, exact error bodies, and no second of importing.
+Methods: https://cloud.google.com/resource-manager/reference/rest/v1/projects (get,
+testIamPermissions, getIamPolicy), https://cloud.google.com/iam/docs/reference/rest/v1/
+projects.serviceAccounts/testIamPermissions, https://cloud.google.com/storage/docs/json_api/v1/buckets
+(testIamPermissions, getIamPolicy, get), https://cloud.google.com/artifact-registry/docs/reference/
+rest/v1, https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets,
+`customJobs.list` and `locations.list` of aiplatform v1. Each question is one call, so that all
+together take as long as the slowest.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from ftdoctor.facts import google_things as things
+from ftdoctor.facts.google_call import Answer, Caller, denied
+from ftdoctor.facts.google_endpoint import endpoint
 from ftdoctor.facts.google_login import GoogleLogin, read_login
+from ftdoctor.facts.google_quota import needs, quota
+from ftdoctor.facts.google_refusal import Refused
+from ftdoctor.facts.google_sign import anonymous
 from ftdoctor.facts.value import Unknown
 from ftdoctor.job.value import get
-from ftdoctor.lazy import lazy
 from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
@@ -26,31 +32,10 @@ if TYPE_CHECKING:
 
     from ftdoctor.job.model import Job
 
-SUBMITTER = ("aiplatform.customJobs.create", "aiplatform.customJobs.get", "logging.logEntries.list")
+    Questions = dict[str, Callable[[], Any]]
+
 ACT_AS = "iam.serviceAccounts.actAs"
-_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-_PROJECT = lazy(r"[a-z][a-z0-9-]{4,28}[a-z0-9]\Z|\d{6,}\Z")
-_ACCOUNT = lazy(r"[\w.-]+@[\w.-]+\.iam\.gserviceaccount\.com\Z|\d+-compute@developer\.\S+\Z")
-_REGISTRY = lazy(
-    r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev/(?P<project>[^/]+)/(?P<repository>[^/]+)/"
-    r"(?P<image>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:\w+))?\Z"
-)
-#: Accelerator -> the part of a quota id that names it (vertex-ai-samples, model_garden
-#: common_util.py: CustomModelTraining{L4GPUs,...}PerProjectPerRegion).
-QUOTA_PART = {
-    "NVIDIA_L4": "L4GPUs",
-    "NVIDIA_TESLA_A100": "A100GPUs",
-    "NVIDIA_A100_80GB": "A10080GBGPUs",
-    "NVIDIA_H100_80GB": "H100GPUs",
-    "NVIDIA_H100_MEGA_80GB": "H100MEGAGPUs",
-    "NVIDIA_H200_141GB": "H200GPUs",
-    "NVIDIA_B200": "B200GPUs",
-    "NVIDIA_GB200": "GB200GPUs",
-    "NVIDIA_TESLA_T4": "T4GPUs",
-    "NVIDIA_TESLA_V100": "V100GPUs",
-    "NVIDIA_TESLA_P100": "P100GPUs",
-    "NVIDIA_RTX_PRO_6000": "RTXPRO6000GPUs",
-}
+_OBJECTS = ("storage.objects.create", "storage.objects.get", "storage.objects.list")
 
 
 @dataclass(frozen=True)
@@ -69,213 +54,238 @@ class Granted:
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A clear no: `kind` is api-disabled, permission, not-found, region, scopes, reauth."""
+class Locations:
+    """The regions that Vertex AI has for a project."""
 
-    kind: str
-    said: str
+    names: frozenset[str]
     call: str = ""
 
 
-@dataclass(frozen=True)
-class Quota:
-    """The limit of one quota metric in one region."""
+def submitter(job: Job) -> tuple[GoogleLogin, GoogleLogin]:
+    """Return (the login that submits the job, the login of the client libraries).
 
-    metric: str
-    region: str
-    limit: int
-    needed: int
-    call: str = ""
-
-
-def base(service: str, region: str = "") -> str:
-    """Return the address of a service; gcloud's own override variables and ours are honoured."""
-    ours = {"aiplatform": "FTDOCTOR_VERTEX_ENDPOINT", "logging": "FTDOCTOR_LOGGING_ENDPOINT"}
-    for name in (ours.get(service, ""), f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{service.upper()}"):
-        address = os.environ.get(name, "") if name else ""
-        if address:
-            return (address if "//" in address else f"http://{address}").rstrip("/")
-    host = f"{region}-{service}" if service == "aiplatform" and region else service
-    return f"https://{host}.googleapis.com"
-
-
-def _session(login: GoogleLogin) -> Any:
-    """Return a session that signs its requests.
-
-    Raises:
-        MissingExtra: google-auth is not installed.
+    A gcloud command uses gcloud's own login. Where gcloud has none on this machine, the libraries'
+    is asked with: it is then the only account here.
     """
-    from ftdoctor.errors import MissingExtra
+    library = read_login()
+    if not things.by_gcloud(job):
+        return library, library
+    from ftdoctor.facts.gcloud_login import read_gcloud_login
 
-    try:
-        import google.auth
-        from google.auth.credentials import AnonymousCredentials
-        from google.auth.transport.requests import AuthorizedSession
-    except ImportError:
-        raise MissingExtra("vertex", "Asking Google Cloud") from None
-    if os.environ.get("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "").lower() in ("1", "true"):
-        return AuthorizedSession(AnonymousCredentials(), refresh_status_codes=())
-    credentials, _ = google.auth.load_credentials_from_file(login.path, scopes=[_SCOPE])
-    if login.quota_project and hasattr(credentials, "with_quota_project"):
-        credentials = credentials.with_quota_project(login.quota_project)
-    return AuthorizedSession(credentials, refresh_timeout=10)
-
-
-def request(login: GoogleLogin, method: str, url: str, body: Any = None) -> Any:
-    """Send one request; returns the JSON, or Refused, or Unknown."""
-    from google.auth.exceptions import GoogleAuthError
-
-    call = f"{method} {url.split('?')[0]}"
-    try:
-        response = _session(login).request(method, url, json=body, timeout=10)
-    except GoogleAuthError as error:
-        text = str(error)
-        if re.search(r"[Rr]eauthentication|invalid_rapt|rapt_required|invalid_grant", text):
-            return Refused("reauth", text[:200], call)
-        return Unknown(f"signing failed: {text[:160]}", call, "a working Google login")
-    try:
-        data = response.json()
-    except ValueError:
-        return Unknown(f"the answer ({response.status_code}) is not JSON", call)
-    if response.status_code < 400:
-        return data
-    return _refused(response.status_code, data, call)
-
-
-def _refused(status: int, data: Any, call: str) -> Refused | Unknown:
-    error = data.get("error", {}) if isinstance(data, dict) else {}
-    error = error if isinstance(error, dict) else {}
-    said = str(error.get("message", ""))
-    details = [d for d in error.get("details", ()) if isinstance(d, dict)]
-    reasons = {str(d.get("reason", "")) for d in details}
-    if "SERVICE_DISABLED" in reasons or re.search(
-        r"has not been used in project|is disabled", said
-    ):
-        return Refused("api-disabled", said, call)
-    if "ACCESS_TOKEN_SCOPE_INSUFFICIENT" in reasons:
-        return Refused("scopes", said, call)
-    if status == 401:
-        return Refused("reauth", said, call)
-    if status == 403:
-        return Refused("permission", said, call)
-    if status == 404:
-        return Refused("not-found", said, call)
-    if status == 429 or status >= 500:
-        return Unknown(f"Google answered {status}: {said[:120]}", call, "trying again later")
-    return Unknown(f"Google answered {status}: {said[:160]}", call)
-
-
-def _granted(login: GoogleLogin, resource: str, url: str, asked: tuple[str, ...]) -> Any:
-    answer = request(login, "POST", url, {"permissions": list(asked)})
-    if not isinstance(answer, dict):
-        return answer
-    held = frozenset(map(str, answer.get("permissions", ())))
-    return Granted(resource, asked, held, f"POST {url}")
-
-
-def _bucket(login: GoogleLogin, bucket: str) -> Any:
-    asked = ("storage.objects.create", "storage.objects.get", "storage.objects.list")
-    query = "&".join(f"permissions={p}" for p in asked)
-    url = f"{base('storage')}/storage/v1/b/{quote(bucket, safe='')}/iam/testPermissions?{query}"
-    answer = request(login, "GET", url)
-    if not isinstance(answer, dict):
-        return answer
-    return Granted(bucket, asked, frozenset(map(str, answer.get("permissions", ()))), f"GET {url}")
-
-
-def _api(login: GoogleLogin, project: str, region: str) -> Any:
-    """Listing one custom job proves the API, the region and the right to look in one call."""
-    url = f"{base('aiplatform', region)}/v1/projects/{project}/locations/{region}/customJobs"
-    return request(login, "GET", f"{url}?pageSize=1")
-
-
-def _image(login: GoogleLogin, image: str) -> Any:
-    match = _REGISTRY.match(image)
-    assert match is not None
-    parent = (
-        f"projects/{match['project']}/locations/{match['location']}"
-        f"/repositories/{match['repository']}/packages/{quote(match['image'], safe='')}"
-    )
-    leaf = f"versions/{match['digest']}" if match["digest"] else f"tags/{match['tag'] or 'latest'}"
-    return request(login, "GET", f"{base('artifactregistry')}/v1/{parent}/{leaf}")
-
-
-def _quota(login: GoogleLogin, project: str, region: str, quota_id: str, needed: int) -> Any:
-    url = (
-        f"{base('cloudquotas')}/v1/projects/{project}/locations/global/services/"
-        f"aiplatform.googleapis.com/quotaInfos/{quota_id}"
-    )
-    answer = request(login, "GET", url)
-    if not isinstance(answer, dict):
-        return answer
-    for info in answer.get("dimensionsInfos", ()):
-        places = [*info.get("applicableLocations", ()), info.get("dimensions", {}).get("region")]
-        if region in places:
-            limit = int(info.get("details", {}).get("value", 0) or 0)
-            return Quota(quota_id, region, limit, needed, f"GET {url}")
-    return Unknown(f"the answer names no limit for {region}", f"GET {url}")
+    command = job.extra.get("gcloud")
+    flags = [
+        (get(value) or "") if command is not None and (value := command.one(flag)) else ""
+        for flag in ("--account", "--impersonate-service-account")
+    ]
+    own = read_gcloud_login(*flags)
+    if own.problem in ("no-account", "no-credentials") and not library.problem:
+        return library, library
+    return own, library
 
 
 def usable(login: GoogleLogin) -> bool:
-    """Whether there is something to sign with."""
-    anonymous = os.environ.get("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "").lower() in ("1", "true")
-    return anonymous or not login.problem
+    """Whether there is something to sign with, or a server on this machine that may need none."""
+    if anonymous() or not login.problem:
+        return True
+    return any(endpoint(name).loopback for name in ("aiplatform", "cloudresourcemanager"))
 
 
-def questions(job: Job, *, online: bool) -> dict[str, Callable[[], Any]]:
-    """Return what to ask of Google for a job; the login itself is read here, at once."""
+def questions(job: Job, *, online: bool) -> Questions:
+    """Return what to ask of Google for a job; the logins themselves are read here, at once."""
     if job.platform != "vertex":
         return {}
-    login = read_login()
-    asked: dict[str, Callable[[], Any]] = {"google.login": lambda: login}
+    login, library = submitter(job)
+    asked: Questions = {"google.login": lambda: login, "google.library": lambda: library}
     if not usable(login):
         return asked
-    project = get(job.project) or login.gcloud_project or login.project
-    region = get(job.region) or ""
-    if not _PROJECT.match(project):
+    caller = Caller(login)
+    asked |= _account_question(caller, library)
+    project = things.project_of(job, login)
+    if not project:
+        reason = "the project of the job is not known from the files"
+        asked["google.project"] = lambda: Unknown(reason, "", "--project, or a project in gcloud")
         return asked
-    manager = base("cloudresourcemanager")
-    url = f"{manager}/v1/projects/{project}:testIamPermissions"
-    asked["google.submitter"] = partial(_granted, login, project, url, SUBMITTER)
-    if re.fullmatch(r"[a-z]+-[a-z]+\d+", region):
-        asked["google.api"] = partial(_api, login, project, region)
-        asked |= _quota_questions(job, login, project, region)
-    account = get(job.service_account) or ""
-    if _ACCOUNT.match(account):
-        url = f"{base('iam')}/v1/projects/-/serviceAccounts/{account}:testIamPermissions"
-        asked["google.actas"] = partial(_granted, login, account, url, (ACT_AS,))
-    for bucket in sorted(_buckets(job)):
-        asked[f"google.bucket:{bucket}"] = partial(_bucket, login, bucket)
-    image = get(job.pool.image) if job.pool and job.pool.image else None
-    if isinstance(image, str) and _REGISTRY.match(image) and "deeplearning-platform" not in image:
-        asked["google.image"] = partial(_image, login, image)
+    asked |= _project_questions(caller, job, project)
+    region = things.region_of(job)
+    if region:
+        asked["google.api"] = partial(_api, caller, project, region)
+        if not _known_region(region):
+            asked["google.locations"] = partial(_locations, caller, project)
+        for need in needs(job):
+            asked[f"google.quota:{need.metric}"] = partial(quota, caller, project, region, need)
+    for bucket in things.buckets(job):
+        asked |= _bucket_questions(caller, bucket, project)
+    for image in things.images(job):
+        asked |= _image_questions(caller, image, project)
+    for place, name in things.secrets(job, project):
+        path = f"/v1/projects/{place}/secrets/{name}"
+        key = f"{place}/{name}"
+        asked[f"google.secret:{key}"] = partial(caller.ask, "GET", "secretmanager", path)
+        asked[f"google.secret-policy:{key}"] = partial(
+            _policy, caller, "GET", "secretmanager", f"{path}:getIamPolicy", f"the secret {name}"
+        )
     return asked
 
 
-def _buckets(job: Job) -> set[str]:
-    found = set()
-    for value in (job.base_output_dir, job.staging_bucket):
-        text = get(value) or ""
-        match = re.match(r"gs://([a-z0-9][a-z0-9._-]{1,220})(?:/|\Z)", text)
-        if match:
-            found.add(match[1])
-    return found
+def _known_region(region: str) -> bool:
+    """Whether Vertex AI is known to have a region, so that its list need not be asked for."""
+    from ftdoctor.tables import table
+
+    return region in table("regions")["regions"]
 
 
-def _quota_questions(
-    job: Job, login: GoogleLogin, project: str, region: str
-) -> dict[str, Callable[[], Any]]:
-    preemptible = (get(job.strategy) or "").upper() in ("SPOT", "FLEX_START")
-    prefix = "CustomModelTraining" + ("Preemptible" if preemptible else "")
-    needed: dict[str, int] = {}
-    for pool in job.pools:
-        part = QUOTA_PART.get(str(get(pool.accelerator_type)))
-        count = get(pool.accelerator_count)
-        if part and isinstance(count, int):
-            number = count * (get(pool.replica_count) or 1)
-            quota_id = f"{prefix}{part}PerProjectPerRegion"
-            needed[quota_id] = needed.get(quota_id, 0) + number
-    return {
-        f"google.quota:{quota_id}": partial(_quota, login, project, region, quota_id, number)
-        for quota_id, number in needed.items()
+def _account_question(caller: Caller, library: GoogleLogin) -> Questions:
+    """Ask whose login the libraries' is, when only Google can tell and it matters."""
+    login = caller.login
+    person = library.kind == "authorized_user" and not (library.problem or library.name)
+    if not person or not library.gcloud_account or anonymous():
+        return {}
+    asker = caller if login.of == "library" else Caller(library)
+    return {"google.account": partial(_whose, asker)}
+
+
+def _whose(caller: Caller) -> Any:
+    """Return the address of the account behind an access token."""
+    from ftdoctor.facts.google_sign import token_endpoint
+
+    place = token_endpoint(caller.login)
+    token = caller.signer.token()
+    if not isinstance(token, str):
+        return token
+    import requests
+
+    url = f"{place.url.removesuffix('/token')}/tokeninfo"
+    try:
+        response = requests.post(
+            url, data={"access_token": token}, timeout=(3, 9), allow_redirects=False
+        )
+        email = response.json().get("email", "")
+    except (requests.exceptions.RequestException, ValueError, AttributeError):
+        return Unknown("whose login it is was not told", url, "a network")
+    return str(email) or Unknown("the login does not tell its account", url)
+
+
+def _project_questions(caller: Caller, job: Job, project: str) -> Questions:
+    wanted = (things.create_permission(job), "aiplatform.customJobs.get", "logging.logEntries.list")
+    path = f"/v1/projects/{project}"
+    asked: Questions = {
+        "google.submitter": partial(
+            _granted, caller, "cloudresourcemanager", path, project, wanted, project
+        ),
+        "google.project": partial(_project, caller, project),
     }
+    if job.service_account is not None or things.buckets(job):
+        asked[f"google.policy:{project}"] = partial(_project_policy, caller, project, project)
+    account = things.account_of(job)
+    if account:
+        path = f"/v1/projects/-/serviceAccounts/{account}"
+        asked["google.actas"] = partial(_granted, caller, "iam", path, account, (ACT_AS,), project)
+    return asked
+
+
+def _bucket_questions(caller: Caller, bucket: str, project: str) -> Questions:
+    name = quote(bucket, safe="")
+    query = "&".join(f"permissions={p}" for p in _OBJECTS)
+    path = f"/storage/v1/b/{name}"
+    return {
+        f"google.bucket:{bucket}": partial(_bucket, caller, bucket, f"{path}/iam", query, project),
+        f"google.bucket-policy:{bucket}": partial(
+            _policy, caller, "GET", "storage", f"{path}/iam", f"gs://{bucket}", project
+        ),
+        f"google.bucket-home:{bucket}": partial(
+            caller.ask, "GET", "storage", f"{path}?fields=projectNumber", pays=project
+        ),
+    }
+
+
+def _image_questions(caller: Caller, image: things.Image, project: str) -> Questions:
+    asked: Questions = {f"google.image:{image.name}": partial(_image, caller, image, project)}
+    if image.project != project:
+        path = f"/v1/{image.repository_path}:getIamPolicy"
+        asked[f"google.repository:{image.name}"] = partial(
+            _policy, caller, "GET", "artifactregistry", path, image.repository_path, project
+        )
+        asked[f"google.policy:{image.project}"] = partial(
+            _project_policy, caller, image.project, project
+        )
+        asked[f"google.home:{image.project}"] = partial(_project, caller, image.project)
+    return asked
+
+
+def _granted(
+    caller: Caller, service: str, path: str, resource: str, asked: tuple[str, ...], pays: str
+) -> Any:
+    url = f"{path}:testIamPermissions"
+    answer = caller.ask("POST", service, url, {"permissions": list(asked)}, pays=pays)
+    if not isinstance(answer, Answer):
+        if isinstance(answer, Refused) and answer.kind == "not-found":
+            return answer
+        return denied(answer, f"what you may do on {resource}", "roles/browser")
+    return _held(answer, resource, asked)
+
+
+def _held(answer: Answer, resource: str, asked: tuple[str, ...]) -> Any:
+    held = answer.data.get("permissions", [])
+    if not isinstance(held, list):
+        return Unknown("the answer holds no list of permissions", answer.call)
+    return Granted(resource, asked, frozenset(map(str, held)), answer.call)
+
+
+def _bucket(caller: Caller, bucket: str, path: str, query: str, pays: str) -> Any:
+    answer = caller.ask("GET", "storage", f"{path}/testPermissions?{query}", pays=pays)
+    return _held(answer, bucket, _OBJECTS) if isinstance(answer, Answer) else answer
+
+
+def _api(caller: Caller, project: str, region: str) -> Any:
+    """Listing one custom job proves the API, the region and the right to look in one call."""
+    path = f"/v1/projects/{project}/locations/{region}/customJobs?pageSize=1"
+    return caller.ask("GET", "aiplatform", path, region=region)
+
+
+def _locations(caller: Caller, project: str) -> Any:
+    found: set[str] = set()
+    page = ""
+    for _ in range(5):
+        path = f"/v1/projects/{project}/locations?pageSize=200{page}"
+        answer = caller.ask("GET", "aiplatform", path)
+        if not isinstance(answer, Answer):
+            return denied(answer, "the list of regions", "roles/aiplatform.viewer")
+        rows = answer.data.get("locations")
+        for row in rows if isinstance(rows, list) else ():
+            name = row.get("locationId", "") if isinstance(row, dict) else ""
+            if isinstance(name, str) and re.fullmatch(r"[a-z0-9-]+", name):
+                found.add(name)
+        following = answer.data.get("nextPageToken")
+        if not following:
+            break
+        page = f"&pageToken={quote(str(following), safe='')}"
+    if not found:
+        return Unknown("the list of regions is empty", answer.call)
+    return Locations(frozenset(found), answer.call)
+
+
+def _project(caller: Caller, project: str) -> Any:
+    path = f"/v1/projects/{project}"
+    answer = caller.ask("GET", "cloudresourcemanager", path, pays=project)
+    return denied(answer, f"the project {project}", "roles/browser")
+
+
+def _project_policy(caller: Caller, project: str, pays: str) -> Any:
+    path = f"/v1/projects/{project}:getIamPolicy"
+    what = f"the project {project}"
+    return _policy(caller, "POST", "cloudresourcemanager", path, what, pays)
+
+
+def _policy(caller: Caller, method: str, service: str, path: str, what: str, pays: str = "") -> Any:
+    body: dict[str, Any] | None = {} if method == "POST" else None
+    answer = caller.ask(method, service, path, body, pays=pays)
+    if isinstance(answer, Answer) and not isinstance(answer.data.get("bindings", []), list):
+        return Unknown(f"the answer is no IAM policy of {what}", answer.call)
+    return denied(answer, f"the IAM policy of {what}", "roles/iam.securityReviewer")
+
+
+def _image(caller: Caller, image: things.Image, pays: str) -> Any:
+    answer = caller.ask("GET", "artifactregistry", f"/v1/{image.path}", pays=pays)
+    if isinstance(answer, Refused) and answer.kind == "not-found":
+        return answer
+    return denied(answer, f"whether {image.name} exists", "roles/artifactregistry.reader")

@@ -6,8 +6,8 @@ CLOUDSDK_API_ENDPOINT_OVERRIDES_<SERVICE>, gcloud's property api_endpoint_overri
 
 How a setting is read: `http://...` and `https://...` are REST; `host` is REST over TLS, as in the
 `api_endpoint` of the client libraries; `host:port` is gRPC, over TLS unless the host is this
-machine. On this machine the server itself is asked which of the two it speaks (the first bytes
-that it sends to an HTTP/2 greeting), because there both ways of writing are in use.
+machine. A `host:port` on this machine is itself asked which of the two it speaks (by the first
+bytes that it sends to an HTTP/2 greeting): test servers of both kinds are named that way.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def read_setting(service: str, setting: str) -> Endpoint:
     protocol = "rest"
     if scheme not in ("http", "https", ""):
         protocol = "grpc"
-    elif loopback and not tls:
-        protocol = spoken(host, port or 80) or ("rest" if scheme else "grpc")
+    elif not scheme and loopback:
+        protocol = spoken(host, port or 80) or "grpc"
     elif not scheme and port not in (None, 443):
         protocol = "grpc"
     return Endpoint(service, url, target, protocol, True, loopback, tls)

@@ -1,0 +1,274 @@
+"""Checks on Google's answers about buckets, images, secrets, quota and region."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ftdoctor.facts.google import Granted, Locations
+from ftdoctor.facts.google_call import Answer
+from ftdoctor.facts.google_policy import Inferred, infer
+from ftdoctor.facts.google_quota import Quota
+from ftdoctor.facts.google_refusal import Refused
+from ftdoctor.facts.google_things import account_of, agent, read_registry
+from ftdoctor.facts.value import Unknown
+from ftdoctor.job.value import get
+from ftdoctor.rulebook.model import Fix, Hit, Severity, Unsure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftdoctor.checks.context import Context
+    from ftdoctor.job.source import Place
+
+
+def _number(context: Context) -> str:
+    """Return the number of the job's project, "" when it was not told."""
+    answer = context.facts.get("google.project")
+    found = answer.data.get("projectNumber", "") if isinstance(answer, Answer) else ""
+    return found if isinstance(found, str) and found.isdigit() else ""
+
+
+def _run_as(context: Context) -> str:
+    """Return the account that the job runs as, "" when it cannot be told."""
+    job = context.job
+    if job.service_account is not None:
+        return account_of(job)
+    if job.extra.get("service_account_open") or not _number(context):
+        return ""
+    return agent(_number(context))
+
+
+def _asked(context: Context, prefix: str) -> list[tuple[str, Any]]:
+    return [
+        (name.partition(":")[2], answer)
+        for name, answer in context.facts.items()
+        if name.startswith(f"{prefix}:")
+    ]
+
+
+def _missing(answer: Any) -> bool:
+    return isinstance(answer, Refused) and answer.kind == "not-found"
+
+
+def _no_organisation(answer: Any) -> bool:
+    """Whether a project is known to stand in no folder or organisation."""
+    return (
+        isinstance(answer, Answer)
+        and bool(answer.data.get("projectId"))
+        and (not answer.data.get("parent"))
+    )
+
+
+def bucket(context: Context, **_: object) -> Iterator[Hit | Unsure]:
+    """A bucket that does not exist, or that the job's own account may not write to.
+
+    What the account that the job runs as may do is inferred from the IAM policies of bucket and
+    project, where they may be read; the caller's own rights settle nothing.
+    """
+    job = context.job
+    for name, answer in _asked(context, "google.bucket"):
+        value = next((v for v in (job.base_output_dir, job.staging_bucket) if _in(v, name)), None)
+        place = value.place if value is not None else job.place
+        if _missing(answer):
+            values = {"bucket": name}
+            summary = "The bucket gs://{bucket} does not exist."
+            yield Hit(place, values, values | {"said": answer.said}, summary=summary)
+            continue
+        if isinstance(answer, Unknown) and answer.needs in ("a network", "a Google login"):
+            continue
+        yield from _writable(context, name, place)
+
+
+def _in(value: Any, bucket_name: str) -> bool:
+    text = get(value) if value is not None else None
+    return isinstance(text, str) and f"{text}/".startswith(f"gs://{bucket_name}/")
+
+
+def _writable(context: Context, name: str, place: Place | None) -> Iterator[Hit | Unsure]:
+    account = _run_as(context)
+    what = f"whether the job's account may write to gs://{name} could not be told"
+    if not account:
+        if context.job.service_account is None:
+            yield Unsure(f"{what}: the number of the project is not known", "roles/browser")
+        return
+    policy = context.facts.get(f"google.bucket-policy:{name}")
+    home = context.facts.get(f"google.bucket-home:{name}")
+    same = isinstance(home, Answer) and str(home.data.get("projectNumber", "")) == _number(context)
+    project, project_policy = _project_policy(context)
+    above = (
+        project_policy
+        if same
+        else Unknown(
+            "the project that the bucket belongs to is not known", "", "roles/iam.securityReviewer"
+        )
+    )
+    policies = {f"gs://{name}": policy, f"the project {project}" if same else "its project": above}
+    found = infer(
+        account, "write", policies, whole=_no_organisation(context.facts.get("google.project"))
+    )
+    if found.verdict == "no":
+        values = {"bucket": name, "account": account, "reason": found.reason}
+        yield Hit(
+            place,
+            values,
+            values,
+            severity=_severity(found),
+            summary="{account}, which the job runs as, has no role to write to gs://{bucket}.",
+            advice=(
+                Fix(
+                    "Grant it on the bucket.",
+                    f"gcloud storage buckets add-iam-policy-binding gs://{name} "
+                    f"--member=serviceAccount:{account} --role=roles/storage.objectAdmin",
+                ),
+            ),
+        )
+    elif found.verdict == "unknown":
+        yield Unsure(f"{what}: {found.reason}", found.needs)
+
+
+def _severity(found: Inferred) -> Severity | None:
+    """A binding of a folder may still be there: then it is a warning."""
+    return "warning" if "is not seen" in found.reason else None
+
+
+def _project_policy(context: Context) -> tuple[str, Any]:
+    granted = context.facts.get("google.submitter")
+    project = granted.resource if isinstance(granted, Granted) else get(context.job.project) or ""
+    found = context.facts.get(f"google.policy:{project}")
+    if found is None:
+        found = next((a for n, a in _asked(context, "google.policy")), None)
+    return project, found
+
+
+def image_missing(context: Context, **_: object) -> Iterator[Hit]:
+    """The image is not in Artifact Registry."""
+    for name, answer in _asked(context, "google.image"):
+        pool = next((p for p in context.job.pools if get(p.image) == name), None)
+        if _missing(answer) and pool is not None and pool.image is not None:
+            values = {"image": name}
+            evidence = values | {"said": answer.said, "call": answer.call}
+            image = read_registry(name)
+            advice: tuple[Fix, ...] = ()
+            if image is not None and not image.repository.endswith("gcr.io"):
+                path = (
+                    f"{image.location}-docker.pkg.dev/{image.project}/{image.repository}/"
+                    f"{image.package}"
+                )
+                advice = (
+                    Fix(
+                        "List the tags that the image has.",
+                        f"gcloud artifacts docker tags list {path}",
+                    ),
+                )
+            yield Hit(pool.image.place, values, evidence, advice=advice)
+
+
+def image_agent(context: Context, **_: object) -> Iterator[Hit | Unsure]:
+    """An image of another project that the service agent of the job's project may not read."""
+    for name, policy in _asked(context, "google.repository"):
+        pool = next((p for p in context.job.pools if get(p.image) == name), None)
+        image = read_registry(name)
+        if pool is None or pool.image is None or image is None:
+            continue
+        if _missing(context.facts.get(f"google.image:{name}")):
+            continue
+        what = f"whether Vertex AI may pull the image of project {image.project} could not be told"
+        number = _number(context)
+        if not number:
+            answer = context.facts.get("google.project")
+            if not (
+                isinstance(answer, Unknown) and answer.needs in ("a network", "a Google login")
+            ):
+                yield Unsure(
+                    f"{what}: the number of the job's project is not known", "roles/browser"
+                )
+            continue
+        above = context.facts.get(f"google.policy:{image.project}")
+        home = context.facts.get(f"google.home:{image.project}")
+        policies = {image.repository_path: policy, f"the project {image.project}": above}
+        found = infer(agent(number), "pull", policies, whole=_no_organisation(home))
+        if found.verdict == "unknown":
+            yield Unsure(f"{what}: {found.reason}", found.needs)
+        elif found.verdict == "no":
+            values = {
+                "account": agent(number),
+                "image": name,
+                "project": image.project,
+                "repository": image.repository,
+                "location": image.location,
+                "reason": found.reason,
+            }
+            yield Hit(pool.image.place, values, values, severity=_severity(found))
+
+
+def secret(context: Context, **_: object) -> Iterator[Hit | Unsure]:
+    """A secret that the job's code reads: it exists, and the job's account may read it."""
+    for key, answer in _asked(context, "google.secret"):
+        project, _slash, name = key.partition("/")
+        values: dict[str, Any] = {"secret": name, "project": project}
+        if _missing(answer):
+            summary = "Secret Manager has no secret {secret} in {project}."
+            yield Hit(context.job.place, values, values | {"said": answer.said}, summary=summary)
+            continue
+        if isinstance(answer, Unknown) and answer.needs in ("a network", "a Google login"):
+            continue
+        account = _run_as(context)
+        policy = context.facts.get(f"google.secret-policy:{key}")
+        own, above = _project_policy(context)
+        policies = {
+            f"the secret {name}": policy,
+            f"the project {project}": above if own == project else None,
+        }
+        whole = own == project and _no_organisation(context.facts.get("google.project"))
+        found = infer(account, "secret", policies, whole=whole) if account else None
+        if found is None or found.verdict == "unknown":
+            why = found.reason if found else "the account of the job is not known"
+            yield Unsure(
+                f"whether the job may read the secret {name} could not be told: {why}",
+                found.needs if found else "roles/browser",
+            )
+        elif found.verdict == "no":
+            values |= {"account": account, "reason": found.reason}
+            fix = Fix(
+                "Let the account of the job read this one secret.",
+                f"gcloud secrets add-iam-policy-binding {name} --project={project} "
+                f"--member=serviceAccount:{account} --role=roles/secretmanager.secretAccessor",
+            )
+            yield Hit(context.job.place, values, values, severity=_severity(found), advice=(fix,))
+
+
+def quota(context: Context, kind: str = "gpu", **_: object) -> Iterator[Hit]:
+    """The quota in this region, of GPUs or of vCPUs, is smaller than the job needs."""
+    for _name, answer in _asked(context, "google.quota"):
+        if not isinstance(answer, Quota) or answer.kind != kind:
+            continue
+        if 0 <= answer.limit < answer.needed:
+            values = {
+                "metric": answer.metric,
+                "region": answer.region,
+                "limit": answer.limit,
+                "needed": answer.needed,
+            }
+            place = context.job.region.place if context.job.region else context.job.place
+            what = "this GPU" if kind == "gpu" else "vCPUs of custom training"
+            summary = f"The quota for {what} in {{region}} is {{limit}}; the job needs {{needed}}."
+            yield Hit(place, values, values | {"call": answer.call}, summary=summary)
+
+
+def region_unknown(context: Context, **_: object) -> Iterator[Hit]:
+    """A region that Vertex AI does not have, by its own list or its refusal."""
+    job = context.job
+    region = get(job.region) or ""
+    found = context.facts.get("google.locations")
+    answer = context.facts.get("google.api")
+    place = job.region.place if job.region else job.place
+    if not region:
+        return
+    if isinstance(found, Locations) and region not in found.names:
+        start = region.split("-")[0]
+        near = sorted(n for n in found.names if n.startswith(start)) or sorted(found.names)
+        values = {"region": region, "others": ", ".join(near[:8])}
+        yield Hit(place, values, values | {"call": found.call})
+    elif isinstance(answer, Refused) and answer.kind == "region":
+        values = {"region": region, "others": "see the list of locations"}
+        yield Hit(place, values, values | {"said": answer.said, "call": answer.call})

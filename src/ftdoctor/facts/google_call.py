@@ -1,0 +1,207 @@
+"""One request to Google: signed once, to a host that is there, its answer read with suspicion.
+
+REST rather than the clients: exact error bodies, and no second of importing. A token travels over
+TLS or within this machine, never else; redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from ftdoctor.facts.google_endpoint import Endpoint, endpoint, unreachable
+from ftdoctor.facts.google_refusal import Refused, refused
+from ftdoctor.facts.google_sign import Signer, anonymous
+from ftdoctor.facts.value import Unknown
+from ftdoctor.records import dataclass
+
+if TYPE_CHECKING:
+    from ftdoctor.facts.google_login import GoogleLogin
+
+#: Seconds to connect and to wait for bytes; the deadline for all questions is another.
+_TIMEOUT = (3, 9)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The JSON object of a good answer, and the call that gave it."""
+
+    data: dict[str, Any]
+    call: str
+
+
+class Caller:
+    """Asks Google with one login; made anew for each job, so that nothing is remembered."""
+
+    def __init__(self, login: GoogleLogin) -> None:
+        self.login = login
+        self.signer = Signer(login)
+        self._lock = threading.Lock()
+        self._hosts: dict[str, str] = {}
+        self._host_locks: dict[str, threading.Lock] = {}
+
+    def ask(
+        self,
+        method: str,
+        service: str,
+        path: str,
+        body: Any = None,
+        *,
+        region: str = "",
+        pays: str = "",
+    ) -> Answer | Refused | Unknown:
+        """Send one request; returns the answer, Refused, or Unknown. Raises nothing of its own.
+
+        `path` starts with a slash and holds the query. `pays` is the project to bill a question
+        of ours to, when the login of a person names none.
+        """
+        place = endpoint(service, region)
+        call = f"{method} {place.url}{path.split('?')[0]}"
+        if place.protocol == "grpc":
+            if service == "aiplatform":
+                from ftdoctor.facts.google_grpc import list_jobs
+
+                return list_jobs(self, place, path)
+            return Unknown(f"{place.target} speaks gRPC only, and this question is REST", call)
+        ready = self.headers(place, pays)
+        if not isinstance(ready, dict):
+            return ready
+        return self._send(method, place, path, body, ready, call)
+
+    def headers(self, place: Endpoint, pays: str = "") -> dict[str, str] | Refused | Unknown:
+        """Return the headers that sign a request, or why it cannot be sent."""
+        if anonymous():
+            problem = self._away(place)
+            return Unknown(problem, place.url, "a network") if problem else {}
+        if not place.may_sign:
+            problem = self._away(place)
+            return Unknown(problem, place.url, "a network") if problem else {}
+        if self.login.problem and not place.loopback:
+            return Unknown(f"no Google login ({self.login.said})", place.url, "a Google login")
+        problem = self._away(place)
+        if problem:
+            return Unknown(problem, place.url, "a network")
+        if self.login.problem:
+            return {}  # a server on this machine may need no login
+        token = self.signer.token()
+        if isinstance(token, Unknown) and place.loopback:
+            return {}
+        if not isinstance(token, str):
+            return token
+        found = {"Authorization": f"Bearer {token}"}
+        payer = self.login.quota_project or (
+            pays if self.login.of == "library" and self.login.kind == "authorized_user" else ""
+        )
+        if payer:
+            found["x-goog-user-project"] = payer
+        return found
+
+    def _away(self, place: Endpoint) -> str:
+        """Return why a host cannot be reached; each host is tried once.
+
+        On this machine a refused connection is told at once, so nothing is tried before.
+        """
+        if place.loopback:
+            return ""
+        with self._lock:
+            lock = self._host_locks.setdefault(place.target, threading.Lock())
+        with lock:
+            if place.target not in self._hosts:
+                self._hosts[place.target] = unreachable(place)
+            return self._hosts[place.target]
+
+    def _pace(self, place: Endpoint) -> None:
+        """Keep a few milliseconds between connections to a server on this machine.
+
+        A small test server queues five connections; the sixth at once waits a second.
+        """
+        if place.loopback:
+            with self._lock:
+                time.sleep(0.004)
+
+    def _send(
+        self,
+        method: str,
+        place: Endpoint,
+        path: str,
+        body: Any,
+        headers: dict[str, str],
+        call: str,
+    ) -> Answer | Refused | Unknown:
+        import requests
+
+        from ftdoctor.redact import redact
+
+        self._pace(place)
+        with requests.Session() as session:
+            session.trust_env = not place.loopback
+            session.auth = _no_netrc
+            for attempt in (1, 2):
+                try:
+                    response = session.request(
+                        method,
+                        f"{place.url}{path}",
+                        json=body,
+                        headers=headers,
+                        timeout=_TIMEOUT,
+                        allow_redirects=False,
+                    )
+                except requests.exceptions.Timeout:
+                    return Unknown(f"{place.target} did not answer in time", call, "a network")
+                except requests.exceptions.SSLError:
+                    return Unknown(
+                        f"the certificate of {place.target} is not trusted here", call, "a network"
+                    )
+                except requests.exceptions.RequestException as error:
+                    if attempt == 1 and isinstance(error, requests.exceptions.ConnectionError):
+                        continue  # an idle connection that was closed looks the same
+                    if "refused" in str(error):
+                        return Unknown(f"{place.target} refuses connections", call, "a network")
+                    kind = type(error).__name__
+                    return Unknown(f"the connection to {place.target} broke ({kind})", call)
+                break
+        if 300 <= response.status_code < 400:
+            return Unknown(
+                f"{place.target} sends elsewhere ({response.status_code}): a proxy or sign-in page",
+                call,
+                "a network without a sign-in page",
+            )
+        try:
+            data = response.json()
+        except ValueError:
+            return Unknown(
+                f"the answer of {place.target} ({response.status_code}) is not JSON: "
+                "a proxy, or no Google API",
+                call,
+            )
+        if response.status_code < 400:
+            if not isinstance(data, dict):
+                return Unknown(f"the answer of {place.target} is no JSON object", call)
+            return Answer(data, call)
+        return refused(response.status_code, data, redact(call))
+
+
+def _no_netrc(request: Any) -> Any:
+    """Keep requests from adding a password of ~/.netrc."""
+    return request
+
+
+def denied(answer: Any, what: str, role: str) -> Any:
+    """Turn the refusal of a question of ours into Unknown: the job itself does not ask it.
+
+    `what` is what was asked ("the IAM policy of gs://b"), `role` the role that may ask it.
+    """
+    if not isinstance(answer, Refused):
+        return answer
+    if answer.kind == "permission":
+        return Unknown(f"{what} is not yours to ask", answer.call, role)
+    if answer.kind in ("api-disabled", "quota-project"):
+        service = answer.call.partition("//")[2].partition(".googleapis.com")[0].rpartition("-")[2]
+        needs = f"gcloud services enable {service}.googleapis.com" if service else "the API"
+        return Unknown(f"{what}: the API for this question is not enabled", answer.call, needs)
+    if answer.kind == "not-found":
+        return Unknown(f"{what} was not found", answer.call, role)
+    if answer.kind == "project":
+        return Unknown(f"{what}: {answer.said[:120]}", answer.call, "the id of the project")
+    return answer

@@ -1,0 +1,202 @@
+"""Access tokens for questions to Google: one refresh for all of them, by google-auth.
+
+A token and what it is made of are registered with the redactor; neither is kept or shown.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ftdoctor.facts.google_endpoint import Endpoint, read_setting, unreachable
+from ftdoctor.facts.google_refusal import Refused
+from ftdoctor.facts.value import Unknown
+from ftdoctor.lazy import lazy
+from ftdoctor.platforms import gcloud_defaults
+
+if TYPE_CHECKING:
+    from ftdoctor.facts.google_login import GoogleLogin
+
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_TOKEN_HOST = "https://oauth2.googleapis.com/token"
+_KEY = lazy(r"(?i)could not deserialize key|no key could be detected|unable to load pem")
+
+
+def anonymous() -> bool:
+    """Whether gcloud's own switch says that no credentials are to be sent."""
+    return os.environ.get("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "").lower() in ("1", "true", "yes")
+
+
+class Signer:
+    """Gives the access token of a login; safe to use from many threads."""
+
+    def __init__(self, login: GoogleLogin) -> None:
+        self.login = login
+        self._lock = threading.Lock()
+        self._answer: str | Refused | Unknown | None = None
+
+    def token(self) -> str | Refused | Unknown:
+        """Return an access token, or why there is none; asks Google once."""
+        with self._lock:
+            if self._answer is None:
+                self._answer = self._fetch()
+                if isinstance(self._answer, str):
+                    from ftdoctor.redact import remember
+
+                    remember(self._answer)
+            return self._answer
+
+    def _fetch(self) -> str | Refused | Unknown:
+        login = self.login
+        if login.token and not login.impersonates:
+            return login.token
+        if login.problem:
+            return Unknown(f"no Google login ({login.said})", "", "a Google login")
+        call = f"POST {_token_host(login)}"
+        if login.kind != "metadata":
+            place = read_setting("oauth2", _token_host(login))
+            if not place.may_sign:
+                return Unknown(f"{place.url} is not encrypted; nothing is sent to it", call)
+            problem = unreachable(place)
+            if problem:
+                return Unknown(problem, call, "a network")
+        from ftdoctor.errors import MissingExtra
+
+        try:
+            from google.auth import exceptions
+            from google.auth.transport.requests import Request
+        except ImportError:
+            raise MissingExtra("vertex", "Asking Google Cloud") from None
+        _remember(login.info)
+        try:
+            credentials = _credentials(login)
+            credentials.refresh(_Limited(Request(_session(_token_host(login)))))
+        except exceptions.GoogleAuthError as error:
+            return _failed(login, error, call)
+        except ValueError as error:
+            said = "its private key is damaged" if _KEY.search(str(error)) else str(error)[:160]
+            return Refused("broken", said, call)
+        return str(credentials.token)
+
+
+class _Limited:
+    """google-auth's transport with a timeout that its callers do not give."""
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+        self.session = request.session
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self._request(*args, **{**options, "timeout": 8})
+
+
+def _session(url: str) -> Any:
+    import requests
+
+    session = requests.Session()
+    if read_setting("oauth2", url).loopback:
+        session.trust_env = False  # a proxy has no business between two ends of one machine
+    return session
+
+
+def _token_host(login: GoogleLogin) -> str:
+    """Return where the login is exchanged for a token.
+
+    google-auth overrides the `token_uri` of a person's login (oauth2/credentials.py
+    from_authorized_user_info); one on this machine, which only a test server can be, is taken.
+    gcloud has the property auth/token_host.
+    """
+    if login.of == "gcloud":
+        host = os.environ.get("CLOUDSDK_AUTH_TOKEN_HOST", "") or gcloud_defaults.setting(
+            "auth", "token_host"
+        )
+        if host and login.kind in ("authorized_user", "service_account"):
+            return host
+    info = login.info
+    named = str(info.get("token_uri") or info.get("token_url") or "")
+    if login.kind == "authorized_user" and named and not read_setting("oauth2", named).loopback:
+        return _TOKEN_HOST
+    return named or _TOKEN_HOST
+
+
+def _credentials(login: GoogleLogin) -> Any:
+    """Return google-auth's credentials for a login.
+
+    Raises:
+        GoogleAuthError, ValueError: the file is broken.
+    """
+    import google.auth
+    from google.oauth2.credentials import Credentials
+
+    if login.token:
+        found: Any = Credentials(login.token)
+    elif login.kind == "metadata":
+        from google.auth import compute_engine
+
+        found = compute_engine.Credentials()
+    else:
+        # A person's login has its scopes already; asking for others is an error.
+        scopes = None if login.kind == "authorized_user" else [_SCOPE]
+        load: Any = google.auth.load_credentials_from_dict
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found, _ = load(login.info, scopes=scopes)
+        host = _token_host(login)
+        own = login.info.get("token_uri") if login.kind == "service_account" else _TOKEN_HOST
+        if login.kind in ("authorized_user", "service_account") and host != own:
+            found = found.with_token_uri(host)
+    if login.impersonates and "service_account_impersonation_url" not in login.info:
+        from google.auth import impersonated_credentials
+
+        *delegates, target = [name.strip() for name in login.impersonates.split(",")]
+        found = impersonated_credentials.Credentials(
+            source_credentials=found,
+            target_principal=target,
+            target_scopes=[_SCOPE],
+            delegates=delegates or None,
+        )
+    return found
+
+
+def _failed(login: GoogleLogin, error: Exception, call: str) -> Refused | Unknown:
+    """Read why a token was not given."""
+    from google.auth import exceptions
+
+    text = str(error)
+    if isinstance(error, exceptions.MalformedError):
+        return Refused("broken", text[:200], call)
+    if isinstance(error, exceptions.TransportError) or getattr(error, "retryable", False):
+        first = text.splitlines()[0] if text else type(error).__name__
+        return Unknown(f"the login could not be renewed: {first[:160]}", call, "a network")
+    if re.search(r"impersonat|getAccessToken|iamcredentials", text, re.I):
+        return Refused("impersonation", _said(error), call, account=login.name)
+    if re.search(r"[Rr]eauth|invalid_rapt|rapt_required|invalid_grant|deleted_client", text):
+        return Refused("reauth", _said(error), call, account=login.name)
+    return Unknown(f"signing failed: {_said(error)}", call, "a working Google login")
+
+
+def _said(error: Exception) -> str:
+    """Return the token endpoint's own sentence, without the raw answer behind it."""
+    first = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
+    lines = [line.strip() for line in first.splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200]
+
+
+def _remember(info: dict[str, Any]) -> None:
+    from ftdoctor.redact import remember
+
+    for value in info.values():
+        if isinstance(value, dict):
+            _remember(value)
+    for name in ("refresh_token", "client_secret", "private_key", "rapt_token"):
+        if isinstance(info.get(name), str):
+            remember(info[name])
+
+
+def token_endpoint(login: GoogleLogin) -> Endpoint:
+    """Return where the login is exchanged, for questions about the token itself."""
+    return read_setting("oauth2", _token_host(login))

@@ -1,0 +1,159 @@
+"""What a Vertex job names of Google Cloud: project, region, accounts, buckets, images, secrets.
+
+Read from the Job alone; nothing is asked here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from ftdoctor.job.value import get
+from ftdoctor.lazy import lazy
+from ftdoctor.platforms import gcloud_defaults
+from ftdoctor.records import dataclass
+
+if TYPE_CHECKING:
+    from ftdoctor.facts.google_login import GoogleLogin
+    from ftdoctor.job.model import Job
+
+#: Forms that a gcloud command submits: its own login counts, not that of the libraries.
+_BY_GCLOUD = ("vertex-yaml", "vertex-gcloud", "vertex-json")
+_PROJECT = lazy(r"[a-z][a-z0-9-]{4,28}[a-z0-9]\Z|\d{6,}\Z")
+_REGION = lazy(r"[a-z]+-[a-z]+\d+\Z")
+_ACCOUNT = lazy(r"[\w.-]+@[\w.-]+\.iam\.gserviceaccount\.com\Z|\d+-compute@developer\.\S+\Z")
+_REGISTRY = lazy(
+    r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev/(?P<project>[a-z0-9-]+)/(?P<repository>[^/]+)/"
+    r"(?P<image>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:\w+))?\Z"
+)
+#: Container Registry is served by repositories of this name in Artifact Registry
+#: (https://cloud.google.com/artifact-registry/docs/transition/setup-gcr-repo).
+_OLD_REGISTRY = lazy(
+    r"(?P<repository>(?:(?P<location>us|eu|asia)\.)?gcr\.io)/(?P<project>[a-z0-9-]+)/"
+    r"(?P<image>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:\w+))?\Z"
+)
+_OLD_PLACES = {"us": "us", "eu": "europe", "asia": "asia", None: "us"}
+#: Google's public images: readable by everybody, listed by few.
+_PUBLIC = ("deeplearning-platform-release", "vertex-ai", "cloud-builders", "google-containers")
+_SECRET = lazy(r"projects/(?P<project>[a-z0-9-]{6,30})/secrets/(?P<name>[A-Za-z0-9_-]{1,255})")
+_SECRET_COMMAND = lazy(r"gcloud\s+secrets\s+versions\s+access\b[^\n;|&)]*")
+#: Permissions by which a script on Vertex AI is started.
+CREATE_JOB = "aiplatform.customJobs.create"
+CREATE_PIPELINE = "aiplatform.trainingPipelines.create"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image in Artifact Registry."""
+
+    name: str
+    project: str
+    location: str
+    repository: str
+    package: str
+    leaf: str
+
+    @property
+    def repository_path(self) -> str:
+        """The resource name of its repository."""
+        return f"projects/{self.project}/locations/{self.location}/repositories/{self.repository}"
+
+    @property
+    def path(self) -> str:
+        """The resource name of its tag or version."""
+        return f"{self.repository_path}/packages/{quote(self.package, safe='')}/{self.leaf}"
+
+
+def by_gcloud(job: Job) -> bool:
+    """Whether a gcloud command submits the job; Python and Terraform use the libraries' login."""
+    return "gcloud" in job.extra or job.form in _BY_GCLOUD
+
+
+def project_of(job: Job, login: GoogleLogin) -> str:
+    """Return the id of the project that the job would run in, "" when it cannot be told."""
+    if job.project is not None:
+        named = get(job.project) or ""
+    elif by_gcloud(job):
+        named = login.gcloud_project
+    else:
+        named = login.project
+    return named if _PROJECT.match(named) else ""
+
+
+def region_of(job: Job) -> str:
+    """Return the region, "" when it cannot be told."""
+    if job.region is not None:
+        named = get(job.region) or ""
+    elif by_gcloud(job):
+        named = os.environ.get("CLOUDSDK_AI_REGION") or gcloud_defaults.setting("ai", "region")
+    else:
+        # google-cloud-aiplatform 2.7, initializer.py: the environment, else its default.
+        named = os.environ.get("GOOGLE_CLOUD_REGION") or os.environ.get("GOOGLE_CLOUD_LOCATION", "")
+        named = named or "us-central1"
+    return named if _REGION.match(named) else ""
+
+
+def create_permission(job: Job) -> str:
+    """Return the permission that starting the job needs."""
+    return CREATE_PIPELINE if job.extra.get("training_pipeline") else CREATE_JOB
+
+
+def account_of(job: Job) -> str:
+    """Return the service account that the job names, "" when none or not known."""
+    named = get(job.service_account) or ""
+    return named if _ACCOUNT.match(named) else ""
+
+
+def agent(number: str) -> str:
+    """Return the account that pulls images, and runs a job that names no account."""
+    return f"service-{number}@gcp-sa-aiplatform-cc.iam.gserviceaccount.com"
+
+
+def buckets(job: Job) -> list[str]:
+    """Return the buckets that the job writes to."""
+    found = set()
+    for value in (job.base_output_dir, job.staging_bucket):
+        match = re.match(r"gs://([a-z0-9][a-z0-9._-]{1,220})(?:/|\Z)", get(value) or "")
+        if match:
+            found.add(match[1])
+    return sorted(found)
+
+
+def read_registry(name: str) -> Image | None:
+    """Return an image of Artifact Registry, None for another registry or a public one."""
+    match = _REGISTRY.match(name) or _OLD_REGISTRY.match(name)
+    if match is None or match["project"] in _PUBLIC:
+        return None
+    location = match["location"]
+    if match["repository"].endswith("gcr.io"):
+        location = _OLD_PLACES.get(location, location)
+    leaf = f"versions/{match['digest']}" if match["digest"] else f"tags/{match['tag'] or 'latest'}"
+    return Image(name, match["project"], location, match["repository"], match["image"], leaf)
+
+
+def images(job: Job) -> list[Image]:
+    """Return the images of the job that Artifact Registry can be asked about, at most four."""
+    names = dict.fromkeys(get(pool.image) for pool in job.pools)
+    found = [read_registry(name) for name in names if isinstance(name, str)]
+    return [image for image in found if image is not None][:4]
+
+
+def secrets(job: Job, project: str) -> list[tuple[str, str]]:
+    """Return (project, name) of the secrets in Secret Manager that the job's own code reads."""
+    texts = [step.text for step in job.steps if step.where == "container"]
+    texts += [str(value.value) for pool in job.pools for value in pool.env.values() if value.known]
+    texts += [s.source.text for s in job.scripts if s.role in ("training", "helper")]
+    found: dict[tuple[str, str], None] = {}
+    for text in texts:
+        if "secrets" not in text:
+            continue
+        for match in _SECRET.finditer(text):
+            found[match["project"], match["name"]] = None
+        for match in _SECRET_COMMAND.finditer(text):
+            named = re.search(r"--secret[= ]['\"]?([A-Za-z0-9_-]+)", match[0])
+            place = re.search(r"--project[= ]['\"]?([a-z0-9-]+)", match[0])
+            if named and (place or project):
+                found[place[1] if place else project, named[1]] = None
+    return list(found)[:4]

@@ -130,7 +130,9 @@ def inspect(
 
         unproved = lacking(require_smoke, smoke_results())
     seen: set[tuple[str, str, str]] = set()
+    paths = [job.place.path for job in jobs]
     for job in jobs:
+        job.extra["beside_others"] = paths.count(job.place.path) > 1
         _remember_secrets(job)
         job.machine = look(job) if look else None
         resolve_job(job, dict(with_ or {}))

@@ -31,7 +31,8 @@ def proof_of(finding: Finding, job: Job | None) -> str:
 
     if job is None or job.place.path in ("", "-", "<stdin>"):
         return command(finding.code, finding.verify)
-    return command(finding.code, finding.verify, job.place.path, job.place.line)
+    line = job.place.line if job.extra.get("beside_others") else 0
+    return command(finding.code, finding.verify, job.place.path, line)
 
 
 def sentence(inspection: Inspection) -> str:

@@ -24,10 +24,10 @@ def terminal(document: Mapping[str, Any]) -> str:
     """Return the result as plain text."""
     rows = [f"smoke: {document['verdict']}"]
     if document.get("reason"):
-        rows += textwrap.wrap(str(document["reason"]), _WIDTH)
+        rows += _wrap(str(document["reason"]))
     confirmed = _confirm(document)
     if confirmed:
-        rows += textwrap.wrap(confirmed, _WIDTH)
+        rows += _wrap(confirmed)
     rows.append("")
     for name, ok, seconds, text in _stages(document):
         took = f"{seconds:>6} s" if seconds else " " * 8
@@ -37,17 +37,13 @@ def terminal(document: Mapping[str, Any]) -> str:
     if told:
         rows.append("")
         for label, text in told:
-            rows += textwrap.wrap(
-                text, _WIDTH, initial_indent=f"  {label:<11} ", subsequent_indent=" " * 14
-            )
+            rows += _wrap(text, f"  {label:<11} ", " " * 14)
     cause = document.get("cause")
     if cause:
         rows += ["", f"{cause['code']} {cause['name']}: {cause['summary']}"]
-        rows += textwrap.wrap(cause["explain"], _WIDTH, initial_indent="  ", subsequent_indent="  ")
+        rows += _wrap(cause["explain"], "  ", "  ")
         for fix in cause["fixes"][:2]:
-            rows += textwrap.wrap(
-                f"fix: {fix['text']}", _WIDTH, initial_indent="  ", subsequent_indent="       "
-            )
+            rows += _wrap(f"fix: {fix['text']}", "  ", " " * 7)
             rows += [f"       $ {line}" for line in (fix.get("command") or "").splitlines()]
     elif block := _block(document):
         rows += ["", _head(document), block]
@@ -55,10 +51,20 @@ def terminal(document: Mapping[str, Any]) -> str:
     if notes:
         rows.append("")
         for note in notes:
-            rows += textwrap.wrap(
-                f"note: {note}", _WIDTH, initial_indent="  ", subsequent_indent="        "
-            )
+            rows += _wrap(f"note: {note}", "  ", " " * 8)
     return "\n".join(rows)
+
+
+def _wrap(text: str, first: str = "", rest: str = "") -> list[str]:
+    """Wrap a text; names and commands stay in one piece."""
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def markdown(document: Mapping[str, Any]) -> str:

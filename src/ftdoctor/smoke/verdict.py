@@ -94,7 +94,9 @@ def judge(
             block=explained.get("error_block", ""),
             reason=ended or "it did not start",
         )
-    reason = f"stage {failed['stage']}: {failed.get('error', '')}" if failed else ended
+    reason = (
+        f"the stage {failed['stage']} failed with {failed.get('error', '')}" if failed else ended
+    )
     if not reason:
         reason = f"the process ended with exit code {exit_code}"
     return Verdict("fails", stages, cause, explained.get("error_block", ""), reason)

@@ -83,16 +83,10 @@ def google() -> dict[str, str]:
     from ftdoctor.facts.google_login import read_login
 
     login = read_login()
-    problems = {
-        "absent": "none",
-        "unreadable": f"{login.path} cannot be read",
-        "not-json": f"{login.path} is not JSON",
-        "no-type": f"{login.path} has no valid type",
-    }
     found = {
         "gcloud account": login.gcloud_account,
         "gcloud project": login.gcloud_project,
-        "default credentials": problems.get(login.problem, login.kind),
+        "default credentials": "none" if login.problem == "absent" else login.said or login.kind,
         "quota project": login.quota_project,
     }
     return {name: value for name, value in found.items() if value}

@@ -109,13 +109,14 @@ def login_expired(context: Context, **_: object) -> Iterator[Hit]:
     login = google_login(context)
     values = {"said": answer.said, "account": login.name if login else ""}
     evidence = {key: value for key, value in values.items() if value} | {"call": answer.call}
-    summary = _EXPIRED.get(answer.kind, "") if login and login.kind == "service_account" else ""
+    key = login is not None and login.kind == "service_account"
+    summary = _EXPIRED.get(answer.kind, "") if key or answer.kind == "broken" else ""
     yield Hit(context.job.place, values, evidence, summary=summary, advice=_renew(login))
 
 
 _EXPIRED = {
     "reauth": "Google does not accept the service account key.",
-    "broken": "The service account key cannot be used: {said}.",
+    "broken": "The Google credentials cannot be used: {said}.",
 }
 
 

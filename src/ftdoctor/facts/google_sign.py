@@ -55,13 +55,6 @@ class Signer:
         if login.problem:
             return Unknown(f"no Google login ({login.said})", "", "a Google login")
         call = f"POST {_token_host(login)}"
-        if login.kind != "metadata":
-            place = read_setting("oauth2", _token_host(login))
-            if not place.may_sign:
-                return Unknown(f"{place.url} is not encrypted; nothing is sent to it", call)
-            problem = unreachable(place)
-            if problem:
-                return Unknown(problem, call, "a network")
         from ftdoctor.errors import MissingExtra
 
         try:
@@ -72,12 +65,22 @@ class Signer:
         _remember(login.info)
         try:
             credentials = _credentials(login)
+        except (exceptions.GoogleAuthError, ValueError) as error:
+            damaged = _KEY.search(str(error))
+            return Refused("broken", "its private key is damaged" if damaged else _said(error))
+        if login.kind != "metadata":
+            place = read_setting("oauth2", _token_host(login))
+            if not place.may_sign:
+                return Unknown(f"{place.url} is not encrypted; nothing is sent to it", call)
+            problem = unreachable(place)
+            if problem:
+                return Unknown(problem, call, "a network")
+        try:
             credentials.refresh(_Limited(Request(_session(_token_host(login)))))
         except exceptions.GoogleAuthError as error:
             return _failed(login, error, call)
         except ValueError as error:
-            said = "its private key is damaged" if _KEY.search(str(error)) else str(error)[:160]
-            return Refused("broken", said, call)
+            return Unknown(f"signing failed: {_said(error)}", call, "a working Google login")
         return str(credentials.token)
 
 
@@ -167,8 +170,6 @@ def _failed(login: GoogleLogin, error: Exception, call: str) -> Refused | Unknow
     from google.auth import exceptions
 
     text = str(error)
-    if isinstance(error, exceptions.MalformedError):
-        return Refused("broken", text[:200], call)
     if isinstance(error, exceptions.TransportError) or getattr(error, "retryable", False):
         first = text.splitlines()[0] if text else type(error).__name__
         return Unknown(f"the login could not be renewed: {first[:160]}", call, "a network")

@@ -69,8 +69,6 @@ class VertexJobs:
     log_late: int = 0
     #: The server knows no filter by labels.
     no_labels: bool = False
-    #: Variables of the machine on which jobs run.
-    machine: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     logs: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
@@ -78,7 +76,8 @@ class VertexJobs:
     submitted: list[dict[str, Any]] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
     filters: list[str] = field(default_factory=list)
-    processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    #: By job and task.
+    processes: dict[tuple[str, str], subprocess.Popen[str]] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.RLock)
 
     def alive(self) -> list[str]:
@@ -111,35 +110,61 @@ class VertexJobs:
         self.logs[number].append((task, line, severity))
 
     def _run(self, number: str, body: dict[str, Any]) -> None:
-        pool = body["jobSpec"]["workerPoolSpecs"][0]
-        container = pool["containerSpec"]
+        """Run every replica of every pool; the job ends with its chief."""
+        pools = body["jobSpec"]["workerPoolSpecs"]
+        cluster = {
+            f"workerpool{at}": [f"127.0.0.1:{_free_port()}" for _ in range(int(p["replicaCount"]))]
+            for at, p in enumerate(pools)
+        }
         with tempfile.TemporaryDirectory() as folder:
             shim = Path(folder, "python3")  # the image's interpreter is the one of the tests
             shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
             shim.chmod(0o755)
-            process = subprocess.Popen(
-                [*container.get("command", []), *container.get("args", [])],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                env={
-                    **os.environ,
-                    # What is there satisfies the request; nothing is downloaded.
-                    "PIP_NO_INDEX": "1",
-                    **{e["name"]: e["value"] for e in container.get("env", [])},
-                    **self.machine,
-                    "PATH": f"{folder}:{os.environ['PATH']}",
-                },
-                start_new_session=True,
-            )
-            self.processes[number] = process
-            assert process.stdout is not None
-            for line in process.stdout:
-                self._write(number, "workerpool0-0", line.rstrip("\n"), "INFO")
-            code = process.wait()
+            replicas = []
+            for name, places in cluster.items():
+                for index in range(len(places)):
+                    task = {"type": name, "index": index}
+                    machine = {
+                        "CLUSTER_SPEC": json.dumps({"cluster": cluster, "task": task}),
+                        "PATH": f"{folder}:{os.environ['PATH']}",
+                    }
+                    container = pools[int(name.removeprefix("workerpool"))]["containerSpec"]
+                    replicas.append((f"{name}-{index}", container, machine))
+            threads = [
+                threading.Thread(target=self._replica, args=(number, *replica), daemon=True)
+                for replica in replicas
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
         with self.lock:
             if self.jobs[number]["state"] not in ENDED:
-                self._end(number, "FAILED" if code else "SUCCEEDED")
+                codes = [p.returncode for key, p in self.processes.items() if key[0] == number]
+                self._end(number, "FAILED" if any(codes) else "SUCCEEDED")
+
+    def _replica(
+        self, number: str, task: str, container: dict[str, Any], machine: dict[str, str]
+    ) -> None:
+        process = subprocess.Popen(
+            [*container.get("command", []), *container.get("args", [])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={
+                **os.environ,
+                # What is there satisfies the request; nothing is downloaded.
+                "PIP_NO_INDEX": "1",
+                **{e["name"]: e["value"] for e in container.get("env", [])},
+                **machine,
+            },
+            start_new_session=True,
+        )
+        self.processes[number, task] = process
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._write(number, task, line.rstrip("\n"), "INFO")
+        process.wait()
 
     def _end(self, number: str, state: str) -> None:
         job = self.jobs[number]
@@ -183,8 +208,9 @@ class VertexJobs:
                 return
             self.jobs[number]["state"] = "JOB_STATE_CANCELLING"
             self.leaving[number] = self.cancelling
-            if number in self.processes:
-                os.killpg(self.processes[number].pid, signal.SIGKILL)
+            for key, process in self.processes.items():
+                if key[0] == number:
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def entries(self, number: str) -> list[dict[str, Any]]:
         """Return the log of a job as LogEntry JSON, oldest first."""
@@ -208,6 +234,12 @@ class VertexJobs:
             }
             for i, (task, line, severity) in enumerate(rows)
         ]
+
+
+def _free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
 
 
 def _now() -> str:

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -226,9 +227,54 @@ def test_the_token_is_asked_about(bench: Bench, answers: str, sent: bool) -> Non
     assert process.returncode == 0, err
     (job,) = bench.vertex.submitted
     assert (variables(job).get("HF_TOKEN") == TOKEN) is sent
-    plan = json.loads(base64.b64decode(variables(job)["FTDOCTOR_SMOKE"]))
-    assert ("download" in plan["stages"]) is sent
     assert TOKEN not in err
+
+
+GATED = [
+    'FTDOCTOR {"stage": "token", "ok": true, "token": "none"}',
+    "Traceback (most recent call last):",
+    '  File "hub.py", line 40, in download',
+    "huggingface_hub.errors.GatedRepoError: 401 Client Error.",
+    "Cannot access gated repo for url https://huggingface.co/google/gemma-3-1b-it/resolve/main/"
+    "config.json. Access to model google/gemma-3-1b-it is restricted. You must have access to it "
+    "and be authenticated to access it. Please log in.",
+    'FTDOCTOR {"stage": "download", "ok": false, "error": "GatedRepoError: 401 Client Error."}',
+]
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_gate_without_a_token_says_nothing_about_the_job(bench: Bench, sent: bool) -> None:
+    bench.vertex.log, bench.vertex.states = GATED, ["RUNNING", "FAILED"]
+    code, out, _ = bench.run(*(["--send-token"] if sent else []), *AGREED)
+    assert code == (1 if sent else 4), out
+    assert ("--token-secret" in out) is not sent
+
+
+@pytest.mark.parametrize(
+    ("gpu", "nodes", "pools"),
+    [
+        ("4xl4", "1", [("g2-standard-48", 4, "1")]),
+        ("l4", "3", [("g2-standard-4", 1, "1"), ("g2-standard-4", 1, "2")]),
+    ],
+)
+def test_several_gpus_and_machines(
+    bench: Bench, gpu: str, nodes: str, pools: list[tuple[str, int, str]]
+) -> None:
+    code, out, err = bench.run("--nodes", nodes, "--yes", "--max-cost", "5", gpu=gpu)
+    assert code == 0, out + err
+    (sent,) = bench.vertex.submitted
+    found = [
+        (p["machineSpec"]["machineType"], p["machineSpec"]["acceleratorCount"], p["replicaCount"])
+        for p in sent["jobSpec"]["workerPoolSpecs"]
+    ]
+    assert found == pools
+    plan = json.loads(base64.b64decode(variables(sent)["FTDOCTOR_SMOKE"]))
+    assert (plan["processes"], plan["nodes"]) == (pools[0][1], int(nodes))
+    assert "allreduce" in plan["stages"]
+    hourly = {"4xl4": 4.83, "l4": 0.875}[gpu] * int(nodes)
+    told = re.search(r"so \$([0-9.]+) at most", err)
+    assert told is not None
+    assert float(told[1]) == pytest.approx(hourly / 3, abs=0.02)
 
 
 def test_a_token_that_is_sent_is_never_shown(bench: Bench) -> None:
@@ -533,6 +579,16 @@ def test_random_interruptions_leave_nothing_running(bench: Bench, times: int) ->
         assert bench.vertex.alive() == []
         assert not bench.state.exists()
     assert bench.vertex.submitted
+
+
+@pytest.mark.slow
+def test_two_machines_really_run_together(bench: Bench) -> None:
+    bench.vertex.execute = True
+    code, out, err = bench.run("--nodes", "2", *AGREED, gpu="cpu", token="")
+    assert code == 0, out + err
+    assert "smoke: WORKS" in out
+    assert "allreduce" in out
+    assert len(bench.vertex.processes) == 2
 
 
 @pytest.mark.slow

@@ -131,11 +131,15 @@ def _remote(read: Job | None, options: dict[str, Any]) -> int:
     from ftdoctor.smoke import run_remote
     from ftdoctor.smoke.plan import default_plan, plan_for
     from ftdoctor.smoke.result import finish
+    from ftdoctor.smoke.wish import Wish
 
     given = _given(options, _where(options, read))
     offer = run_remote.offer_for(given, read)
     device = "cuda" if offer.memory_gb else "cpu"
-    plan = plan_for(read, device) if read is not None else default_plan(device)
+    wish = Wish(
+        processes=offer.count if offer.memory_gb else 1, nodes=given.nodes, timeout=given.timeout
+    )
+    plan = plan_for(read, device, wish=wish) if read is not None else default_plan(device, wish)
     plan = _confirming(plan, options)
     if options["dry_run"]:
         target = run_remote.shown(plan, read, given)

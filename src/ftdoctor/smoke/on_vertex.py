@@ -113,7 +113,7 @@ def target(
     secret = _secret(options, job, project, notes)
     token = "" if secret else _token(options, job, plan, notes, ask=platform is not None)
     request = build(
-        _plan(plan, bool(token or secret)),
+        remote_plan(plan),
         job,
         found,
         timeout=int(options.timeout),
@@ -136,6 +136,7 @@ def target(
         owner=project,
         region=region,
         nodes=options.nodes,
+        token=bool(token or secret),
     )
 
 
@@ -155,14 +156,6 @@ def _price(found: Offer, region: str, options: Options) -> tuple[float, str]:
         # Vertex AI may take on-demand machines for a SPOT job, and spot prices change monthly.
         told += f"; as spot about ${cents(known.spot)}, the ceiling counts the full price"
     return found.usd_per_hour, told
-
-
-def _plan(plan: dict[str, Any], token: bool) -> dict[str, Any]:
-    """Return the plan for there; without a token the gate cannot be proved, so it is not tried."""
-    found = remote_plan(plan)
-    if token:
-        return found
-    return {**found, "stages": [stage for stage in found["stages"] if stage != "download"]}
 
 
 def _secret(options: Options, job: Job | None, project: str, notes: list[str]) -> str:
@@ -202,7 +195,7 @@ def _token(
             notes.append("your Hugging Face token goes along; who may see the job can read it")
             return token
     notes.append(
-        "no Hugging Face token goes along, so token and gate are not proved: "
+        "no Hugging Face token goes along, so neither it nor a gate is proved: "
         "--token-secret NAME (Secret Manager) or --send-token (in the open)"
     )
     return ""

@@ -24,7 +24,7 @@ _CANCELLED = ("CANCELED", "CANCELLED", "DELETED", "EXPIRED")
 
 def judged(outcome: Outcome, state: dict[str, Any]) -> tuple[Verdict, dict[str, Any]]:
     """Return the verdict on an ended run and its facts; the state file goes when it has ended."""
-    verdict = _verdict(outcome, float(state["timeout"]))
+    verdict = _verdict(outcome, float(state["timeout"]), token=bool(state.get("token", True)))
     if not outcome.loose:
         running.finish()
     hourly = float(state["usd_per_hour"])
@@ -41,7 +41,7 @@ def judged(outcome: Outcome, state: dict[str, Any]) -> tuple[Verdict, dict[str, 
     return verdict, facts
 
 
-def _verdict(outcome: Outcome, timeout: float) -> Verdict:
+def _verdict(outcome: Outcome, timeout: float, *, token: bool) -> Verdict:
     from ftdoctor.smoke.verdict import Verdict, judge, stages_of
 
     broke = any(not stage.get("ok", True) for stage in stages_of(outcome.log))
@@ -49,12 +49,28 @@ def _verdict(outcome: Outcome, timeout: float) -> Verdict:
     if outcome.message and not broke:
         log = f"{log}\n{outcome.message}"  # what the platform says may be the cause
     verdict = judge(log, exit_code=None, ended=outcome.ended)
+    if verdict.word == "fails" and not token and _for_want_of_a_token(verdict):
+        verdict.word = "none"
+        verdict.reason += (
+            " (no Hugging Face token went along; the job may have one: --token-secret NAME or "
+            "--send-token)"
+        )
+        return verdict
     if verdict.word == "works" or broke:
         return verdict
     reason = _no_fault_of_the_job(outcome, verdict, timeout)
     if not reason:
         return verdict
     return Verdict("none", verdict.stages, block=verdict.block, reason=reason)
+
+
+def _for_want_of_a_token(verdict: Verdict) -> bool:
+    """Whether the run failed where a token would have been asked for."""
+    cause = str((verdict.cause or {}).get("code") or "")
+    failed = next((s["stage"] for s in verdict.stages if not s.get("ok", True)), "")
+    asks = ("token", "download", "tokenizer", "data", "weights", "model", "push")
+    # A repository that may not be seen is answered like one that is not there.
+    return failed in asks and (cause.startswith("FT-AUTH-") or cause == "FT-NET-004")
 
 
 def _no_fault_of_the_job(outcome: Outcome, verdict: Verdict, timeout: float) -> str:

@@ -72,12 +72,17 @@ def encoded(plan: dict[str, Any]) -> str:
 
 
 def remote_plan(plan: dict[str, Any]) -> dict[str, Any]:
-    """Return the plan with the stages that a run with a token adds: who it is, and the gate."""
-    if plan.get("confirms"):  # the stages that prove one rule, and no others
+    """Return the plan with what a run with a token adds: who it is, and whether the gate is open.
+
+    A plan that confirms one fix keeps the stages that prove it.
+    """
+    if plan.get("confirms"):
         return plan
-    stages = [s for s in plan["stages"] if s not in ("token", "download")]
-    after = stages.index("gpu") + 1
-    stages[after:after] = ["token", *(["download"] if "/" in plan.get("model", "") else [])]
+    stages = list(plan["stages"])
+    after = stages.index("gpu") + 1 if "gpu" in stages else 0
+    named = "/" in str(plan.get("model") or "") and not str(plan["model"]).startswith((".", "/"))
+    wanted = ["token", *(["download"] if named else [])]
+    stages[after:after] = [stage for stage in wanted if stage not in stages]
     return {**plan, "stages": stages}
 
 

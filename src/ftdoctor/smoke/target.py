@@ -56,6 +56,8 @@ class Target:
     owner: str = ""
     region: str = ""
     nodes: int = 1
+    #: Whether a Hugging Face token goes along.
+    token: bool = True
 
     @property
     def most(self) -> float:
@@ -73,4 +75,6 @@ class Target:
             "machine": self.offer.machine,
             "usd_per_hour": self.usd_per_hour,
             "timeout": self.timeout,
+            "nodes": self.nodes,
+            "token": self.token,
         }

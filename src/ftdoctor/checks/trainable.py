@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from ftdoctor.checks.about import (
     argument,
     code,
+    launched,
+    launcher_processes,
 )
 from ftdoctor.checks.installed import setting, shown, true, version
 from ftdoctor.job.pep440 import at_least
 from ftdoctor.job.value import get
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Hit
 
 if TYPE_CHECKING:
@@ -193,3 +196,53 @@ def scaler_on_bf16_adapter(context: Context, **_: object) -> Iterator[Hit]:
             {"fp16": True, "trl": trl},
             summary="fp16=True, and {trl} casts the adapter of a quantised model to bfloat16.",
         )
+
+
+_CASTS = lazy(r"\.to\(\s*(?:dtype\s*=\s*)?torch\.(?:b?float16|float32|half|float)\b")
+
+
+def quantized_cast(context: Context, **_: object) -> Iterator[Hit]:
+    """A quantised model is cast with half(), float() or to(dtype): transformers refuses that.
+
+    transformers 5.23.0 modeling_utils.py, `half`, `float`, `to`; the same in 4.36.2.
+    """
+    from ftdoctor.checks.data_splits import in_branch
+
+    job = context.job
+    for script in job.scripts:
+        loads = [n for n in script.calls if re.fullmatch(r"[\w.]*AutoModel\w*\.from_pretrained", n)]
+        # With two models in a script it is not sure which of them the call is made on.
+        if len(loads) != 1 or len(script.calls[loads[0]]) != 1:
+            continue
+        if not any(true((t.quantization or {}).get(n)) for t in job.trainings for n in _BITS):
+            continue
+        for name, places in script.calls.items():
+            owner, _dot, method = name.rpartition(".")
+            if not owner.startswith(f"{loads[0]}()") or method not in ("half", "float", "to"):
+                continue
+            for place in places:
+                text = script.source.line_text(place.end_line)[: place.end_column - 1]
+                if (method != "to" or _CASTS.search(text)) and not in_branch(job, place):
+                    yield Hit(
+                        place,
+                        {"method": method},
+                        {"call": method},
+                        summary="A quantised model is cast with {method}(), which it refuses.",
+                    )
+                    return
+
+
+def fsdp_alone(context: Context, **_: object) -> Iterator[Hit]:
+    """`fsdp` is set and a plain python starts the training: the Trainer wants torch.distributed.
+
+    transformers 5.23.0 trainer.py: "Using fsdp only works in distributed training."
+    """
+    job = context.job
+    if not launched(job) or launcher_processes(job) != 1:
+        return
+    if re.search(r"torchrun|accelerate|mp\.spawn|multiprocessing|init_process_group", code(job)):
+        return
+    for training in job.trainings:
+        value = training.arguments.get("fsdp")
+        if value is not None and get(value) and training.method in HF_TRAINERS:
+            yield Hit(value.place or job.place, {}, {"fsdp": get(value)})

@@ -20,6 +20,7 @@ from ftdoctor.job.py_abstract import (
     Unk,
     text_of,
 )
+from ftdoctor.job.py_arguments import note_parsed
 from ftdoctor.job.py_objects import from_value
 from ftdoctor.job.py_ops import reason_of
 from ftdoctor.job.py_text import template
@@ -62,10 +63,14 @@ def parser_method(run: Run, owner: Obj, name: str, given: Arguments, at: At) -> 
         "add_subparsers",
         "add_parser",
     ):
+        if name in ("add_subparsers", "add_parser"):
+            owner.cells["_open"] = True
         return owner
     if name == "add_argument":
         specs = owner.cells.setdefault("_specs", [])
         names = [t for arg in given.args if (t := text_of(arg))]
+        if len(names) < len(given.args) or given.open or run.loops or run.conditions:
+            owner.cells["_open"] = True  # whatever becomes of the branch
         if names:
             run.put(owner.cells, "_specs", [*specs, (names, given, at)])
         return Const(None)
@@ -73,6 +78,8 @@ def parser_method(run: Run, owner: Obj, name: str, given: Arguments, at: At) -> 
         run.put(owner.cells, "_defaults", {**owner.cells.get("_defaults", {}), **given.kwargs})
         return Const(None)
     if name in ("parse_args", "parse_known_args"):
+        if owner.name not in _HF:
+            note_parsed(run, owner, given, name, at)
         space = _namespace(run, owner, given, at)
         return Seq([space, Seq([], at, "they are left over")], at) if "known" in name else space
     return None

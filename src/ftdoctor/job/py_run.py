@@ -19,6 +19,7 @@ from ftdoctor.job.py_statements import CONDITION, LEAVES_LOOP, NORMAL, RETURNS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from ftdoctor.job.model import ArgumentParser
     from ftdoctor.job.readenv import ReadEnv
     from ftdoctor.job.source import Place, Source
     from ftdoctor.job.value import Value
@@ -104,6 +105,9 @@ class Run:
         self.rounds = _MAX_ROUNDS
         self.level = 0
         self.own_calls = 0
+        #: True while functions are followed that nothing was seen to call.
+        self.resting = False
+        self.parsed: list[ArgumentParser] = []
         self.depth = 0
         self.stopped = ""
 
@@ -123,6 +127,7 @@ class Run:
         Decorated ones come first: a decorator often makes an entry point (click, Modal, pipelines).
         What the others call does not run by itself; `own_calls` counts the calls before.
         """
+        self.resting = True
         functions = list(self.functions)
         functions.sort(key=lambda func: (not _is_entry(func), not _is_entry(func, "pipeline")))
         self.own_calls = -1

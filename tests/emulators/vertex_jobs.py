@@ -89,7 +89,8 @@ class VertexJobs:
         read = json_format.ParseDict(body, aiplatform_v1.CustomJob.pb()())
         body = json_format.MessageToDict(read)  # enums by name, whatever the client sent
         with self.lock:
-            self.submitted.append(body)
+            asked = f"projects/{project}/locations/{region}/customJobs"
+            self.submitted.append({**body, "name": asked})
             number = str(4242000000000000000 + len(self.submitted))
             # The answer names the project by its number.
             name = f"projects/424242/locations/{region}/customJobs/{number}"

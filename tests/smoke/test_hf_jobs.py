@@ -361,6 +361,7 @@ def test_a_cancel_that_is_not_done_is_told(bench: Bench) -> None:
 MANY = int(os.environ.get("FTDOCTOR_INTERRUPTIONS", "40"))
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("times", [6, pytest.param(MANY, marks=pytest.mark.slow)])
 def test_random_interruptions_leave_nothing_running(bench: Bench, times: int) -> None:
     chance = random.Random(7)

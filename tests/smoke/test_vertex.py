@@ -169,6 +169,7 @@ workerPoolSpecs:
     - {name: NCCL_DEBUG, value: INFO}
 serviceAccount: trainer@some-project.iam.gserviceaccount.com
 network: projects/424242/global/networks/ours
+reservedIpRanges: [ours]
 """
     )
     code, out, err = bench.run("job.yaml", "--spot", "--timeout", "600", *AGREED)
@@ -180,10 +181,29 @@ network: projects/424242/global/networks/ours
     )
     assert spec["serviceAccount"] == "trainer@some-project.iam.gserviceaccount.com"
     assert spec["network"] == "projects/424242/global/networks/ours"
+    assert spec["reservedIpRanges"] == ["ours"]
     assert spec["scheduling"]["strategy"] == "SPOT"
     assert variables(sent)["NCCL_DEBUG"] == "INFO"
     assert "HF_TOKEN" not in variables(sent)
     assert "as spot about" in err
+
+
+def test_a_job_of_gcloud_keeps_its_encryption_key(bench: Bench) -> None:
+    (bench.folder / "submit.sh").write_text(
+        "gcloud ai custom-jobs create --region=europe-west4 --display-name=sft "
+        "--project=other-project --service-account=a@other-project.iam.gserviceaccount.com "
+        "--kms-key=ours --kms-keyring=ring --kms-location=europe-west4 "
+        "--worker-pool-spec=machine-type=g2-standard-8,accelerator-type=NVIDIA_L4,"
+        "accelerator-count=1,replica-count=1,container-image-uri=ghcr.io/us/train:1\n"
+    )
+    code, out, err = bench.run("submit.sh", *AGREED)
+    assert code == 0, out + err
+    (sent,) = bench.vertex.submitted
+    key = "projects/other-project/locations/europe-west4/keyRings/ring/cryptoKeys/ours"
+    assert sent["encryptionSpec"] == {"kmsKeyName": key}
+    assert sent["name"] == "projects/other-project/locations/europe-west4/customJobs"
+    assert pool(sent)["containerSpec"]["imageUri"].startswith("pytorch/pytorch:")
+    assert "cannot pull ghcr.io/us/train:1" in err
 
 
 @pytest.mark.parametrize(
@@ -565,6 +585,7 @@ def test_a_cancel_that_is_not_done_is_told(bench: Bench) -> None:
 MANY = int(os.environ.get("FTDOCTOR_INTERRUPTIONS", "25"))
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("times", [4, pytest.param(MANY, marks=pytest.mark.slow)])
 def test_random_interruptions_leave_nothing_running(bench: Bench, times: int) -> None:
     chance = random.Random(7)

@@ -252,6 +252,10 @@ class _Reader:
         job.network = flag("--network") or job.network
         if flag("--persistent-resource-id") is not None:
             job.extra["persistentResourceId"] = flag("--persistent-resource-id")
+        if flag("--kms-key") is not None:
+            from ftdoctor.job.gcloud_kms import key_name
+
+            job.extra["kmsKeyName"] = key_name(flag, job.project)
         for value in command.flags.get("--labels", []):
             for item in items_of(as_text(value)):
                 name, _, text = item.partition("=")

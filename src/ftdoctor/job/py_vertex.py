@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ftdoctor.job.model import Job, Unread, WorkerPool
 from ftdoctor.job.py_abstract import Abstract, At, Const, Map, Obj, Ref, Seq, Unk
 from ftdoctor.job.py_ops import reason_of
-from ftdoctor.job.py_values import command_texts, flag, number, place_of, text, value
+from ftdoctor.job.py_values import command_texts, flag, number, place_of, text, texts, value
 from ftdoctor.job.value import Value, known, unknown
 
 if TYPE_CHECKING:
@@ -243,6 +243,9 @@ def settings(job: Job, call: Obj | None, start: int = -1) -> None:
         found = given(name)
         if found is not None:
             job.extra[key] = text(found)
+    ranges = given("reserved_ip_ranges")
+    if ranges is not None:
+        job.extra["reservedIpRanges"] = texts(ranges)
     labels = given("labels")
     if isinstance(labels, Map):
         for key, (item, _) in labels.data.items():
@@ -254,6 +257,8 @@ _EXTRA = {
     "tensorboard": "tensorboard",
     "psc_interface_config": "pscInterfaceConfig",
     "enable_web_access": "enableWebAccess",
+    "encryption_spec_key_name": "kmsKeyName",
+    "training_encryption_spec_key_name": "kmsKeyName",
     "tpu_topology": "tpuTopology",
 }
 #: aiplatform_v1.types.Scheduling.Strategy

@@ -162,6 +162,14 @@ class _Spec:
         elif name == "labels":
             for label, _, item in self.reader.pairs(value):
                 self.job.labels[label] = self.reader.text(item)
+        elif name == "encryptionSpec":
+            self._inner(value, "kmsKeyName")
+
+    def _inner(self, node: Node, wanted: str) -> None:
+        """Keep one text of a mapping in the job's extras."""
+        for key, _, item in self.reader.pairs(node):
+            if camel(key) == wanted:
+                self.job.extra[wanted] = self.reader.text(item)
 
     def _job_spec(self, node: Node, path: str, *, around: bool) -> None:
         job, reader = self.job, self.reader
@@ -192,6 +200,9 @@ class _Spec:
                 "enableWebAccess",
             ):
                 job.extra[name] = reader.text(value)
+                self._inner(value, "networkAttachment")
+            elif name == "reservedIpRanges":
+                job.extra[name] = [reader.text(item) for item in reader.items(value)]
             elif around:
                 self._around(name, value)
 

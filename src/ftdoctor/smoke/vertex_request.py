@@ -98,14 +98,17 @@ def build(
     if job is not None and job.platform == "vertex":
         _keep(spec, "serviceAccount", job.service_account, notes)
         _keep(spec, "network", job.network, notes)
-        spec |= job.extra.get("spec_fields") or {}
+        _network(spec, job, notes)
     body: dict[str, Any] = {
         "displayName": f"ftdoctor-smoke-{key[:8]}",
         "labels": {LABEL: key},
         "jobSpec": spec,
     }
-    if job is not None and job.extra.get("kms_key"):
-        body["encryptionSpec"] = {"kmsKeyName": str(job.extra["kms_key"])}
+    if job is not None and job.platform == "vertex":
+        encryption: dict[str, Any] = {}
+        _keep(encryption, "kmsKeyName", job.extra.get("kmsKeyName"), notes)
+        if encryption:
+            body["encryptionSpec"] = encryption
     if not spot and offer.machine in SPOT_ONLY:
         notes.append(f"Google offers {offer.machine} as spot only, as a rule: add --spot")
     return VertexRequest(body, token, notes)
@@ -145,6 +148,18 @@ def pullable(image: str) -> bool:
     if not slash or not ("." in first or ":" in first):
         return True  # Docker Hub
     return first.endswith(("pkg.dev", "gcr.io")) or first in ("docker.io", "index.docker.io")
+
+
+def _network(spec: dict[str, Any], job: Job, notes: list[str]) -> None:
+    """Take over what else says how the machines reach their network."""
+    ranges = [get(value) for value in job.extra.get("reservedIpRanges") or ()]
+    if ranges and all(isinstance(one, str) for one in ranges):
+        spec["reservedIpRanges"] = ranges
+    elif ranges:
+        notes.append("reservedIpRanges of the job are not known here and are left out")
+    attachment = get(job.extra.get("networkAttachment"))
+    if isinstance(attachment, str) and attachment:
+        spec["pscInterfaceConfig"] = {"networkAttachment": attachment}
 
 
 def _keep(spec: dict[str, Any], name: str, value: Value[str] | None, notes: list[str]) -> None:

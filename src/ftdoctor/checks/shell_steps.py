@@ -257,28 +257,6 @@ def _machines(job: Job) -> int | None:
     return total or 1
 
 
-def idle_gpus(context: Context, **_: object) -> Iterator[Hit]:
-    """Several GPUs and a plain `python`: one process, so the others stand idle or slow it down."""
-    from ftdoctor.checks.about import launcher_processes
-
-    job = context.job
-    if not launched(job) or not remote(job):
-        return
-    gpus = gpu_count(job)
-    if gpus is None or gpus < 2 or launcher_processes(job) != 1 or not job.trainings:
-        return
-    if any(t.written_as == "trl-cli" for t in job.trainings):
-        return
-    text = code(job)
-    if re.search(
-        r"device_map|torchrun|accelerate\s+launch|deepspeed|mp\.spawn|multiprocessing|vllm|notebook_launcher|CUDA_VISIBLE_DEVICES|tensor_parallel|fsdp|DataParallel|ray\b",
-        text,
-    ):
-        return
-    step = next((s for s in _container_steps(job) if trains(s)), None)
-    yield Hit(step.place if step else job.place, {"gpus": gpus}, {"gpus": gpus})
-
-
 #: A field of an f-string: {name}, {name.attribute}, {name[key]}.
 _F_FIELD = r"(?<![{$])\{([A-Za-z_][A-Za-z0-9_.]*(?:\[[^\]{}]*\])?)\}(?!\})"
 

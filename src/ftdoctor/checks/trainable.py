@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from ftdoctor.checks.about import (
     argument,
     code,
-    launched,
-    launcher_processes,
 )
 from ftdoctor.checks.installed import setting, shown, true, version
 from ftdoctor.job.pep440 import at_least
@@ -230,19 +228,3 @@ def quantized_cast(context: Context, **_: object) -> Iterator[Hit]:
                         summary="A quantised model is cast with {method}(), which it refuses.",
                     )
                     return
-
-
-def fsdp_alone(context: Context, **_: object) -> Iterator[Hit]:
-    """`fsdp` is set and a plain python starts the training: the Trainer wants torch.distributed.
-
-    transformers 5.23.0 trainer.py: "Using fsdp only works in distributed training."
-    """
-    job = context.job
-    if not launched(job) or launcher_processes(job) != 1:
-        return
-    if re.search(r"torchrun|accelerate|mp\.spawn|multiprocessing|init_process_group", code(job)):
-        return
-    for training in job.trainings:
-        value = training.arguments.get("fsdp")
-        if value is not None and get(value) and training.method in HF_TRAINERS:
-            yield Hit(value.place or job.place, {}, {"fsdp": get(value)})

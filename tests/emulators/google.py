@@ -195,11 +195,12 @@ def main() -> None:
     state = scenario(given.scenario)
     with GoogleServer(state, given.port) as server:
         for name, value in server.variables().items():
-            print(f"export {name}={value}")
+            print(f"export {name}={value}", flush=True)
         if given.grpc:
             from tests.emulators.google_grpc import serve
 
-            print(f"export FTDOCTOR_VERTEX_ENDPOINT={serve(state)[1]}")
+            _server, target = serve(state)
+            print(f"export FTDOCTOR_VERTEX_ENDPOINT={target}", flush=True)
         threading.Event().wait()
 
 

@@ -278,9 +278,10 @@ def submitter_lacks(context: Context, permissions: list[str], **_: object) -> It
     role = _ROLES.get(missing[0], "roles/aiplatform.user")
     values = {"missing": ", ".join(missing), "role": role, "project": project}
     who = member(context).partition(":")[2]
-    evidence = values | {"call": call} | ({"account": who} if "YOU@" not in who else {})
+    values["who"] = "The account that submits" if "YOU@" in who else who
+    summary = "{who} lacks {missing} on the project {project}."
     advice = (_grant(context, role, project),)
-    yield Hit(context.job.place, values, evidence, advice=advice)
+    yield Hit(context.job.place, values, values | {"call": call}, summary=summary, advice=advice)
 
 
 def cannot_act_as(context: Context, **_: object) -> Iterator[Hit]:

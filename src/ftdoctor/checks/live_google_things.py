@@ -198,7 +198,21 @@ def image_agent(context: Context, **_: object) -> Iterator[Hit | Unsure]:
                 "location": image.location,
                 "reason": found.reason,
             }
-            yield Hit(pool.image.place, values, values, severity=_severity(found))
+            fix = Fix(
+                "Let the service agent of the job's project read the repository.",
+                f"gcloud artifacts repositories add-iam-policy-binding {image.repository} "
+                f"--project={image.project} --location={image.location} "
+                f"--member=serviceAccount:{agent(number)} --role=roles/artifactregistry.reader",
+            )
+            summary = "{account}, which pulls the image, has no role to read it in {project}."
+            yield Hit(
+                pool.image.place,
+                values,
+                values,
+                severity=_severity(found),
+                summary=summary,
+                advice=(fix,),
+            )
 
 
 def secret(context: Context, **_: object) -> Iterator[Hit | Unsure]:

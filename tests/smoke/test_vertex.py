@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.emulators.vertex_grpc import VertexGrpc
 from tests.emulators.vertex_jobs import PROJECT, VertexJobs, VertexJobsServer
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Bench:
 
     def __init__(self, folder: Path, server: VertexJobsServer) -> None:
         self.folder, self.server, self.vertex = folder, server, server.state
+        self.endpoint = server.url
         self.state = folder / ".ftdoctor" / "smoke-running.json"
 
     def start(
@@ -54,8 +56,8 @@ class Bench:
         where = ("--gpu", gpu, "--on", "vertex") if gpu else ()
         environment = {
             **os.environ,
-            "FTDOCTOR_VERTEX_ENDPOINT": self.server.url,
-            "FTDOCTOR_LOGGING_ENDPOINT": self.server.url,
+            "FTDOCTOR_VERTEX_ENDPOINT": self.endpoint,
+            "FTDOCTOR_LOGGING_ENDPOINT": self.endpoint,
             "CLOUDSDK_CORE_PROJECT": PROJECT,
             "CLOUDSDK_AI_REGION": "us-central1",
             "CLOUDSDK_CONFIG": str(self.folder / "gcloud"),
@@ -579,6 +581,29 @@ def test_a_cancel_that_is_not_done_is_told(bench: Bench) -> None:
     assert process.returncode == 4, err
     assert "ftdoctor smoke --cancel" in " ".join(out.split())
     assert bench.state.exists()
+
+
+def test_over_grpc_it_is_the_same(bench: Bench) -> None:
+    with VertexGrpc(bench.vertex) as server:
+        bench.endpoint = server.target
+        code, out, err = bench.run(*AGREED)
+        assert code == 0, out + err
+        assert "smoke: WORKS" in out
+        bench.vertex.refuse = (429, "RESOURCE_EXHAUSTED", QUOTA, "")
+        code, _, err = bench.run(*AGREED)
+        assert code == 4
+        assert "vertex-gpu-quota-exceeded" in err
+        assert not bench.state.exists()
+        bench.vertex.refuse, bench.vertex.states = None, ["RUNNING"]
+        bench.vertex.looks.clear()
+        bench.vertex.log = bench.vertex.log[:1]
+        process = bench.start(*AGREED)
+        bench.looked()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 4, err
+        assert bench.vertex.alive() == []
+        assert len(bench.vertex.submitted) == 2
 
 
 #: 200 take minutes; CI takes a sample, FTDOCTOR_INTERRUPTIONS=200 takes them all.

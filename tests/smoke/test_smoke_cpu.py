@@ -1,4 +1,4 @@
-"""Real 4-bit QLoRA on the CPU: it works, and each planted fault gives FAILS with the right rule."""
+"""Real 4-bit QLoRA on the CPU works, and its plan follows the job; test_faults.py plants faults."""
 
 from __future__ import annotations
 
@@ -32,9 +32,7 @@ trainer = SFTTrainer(
 )
 trainer.train()
 """
-#: One that has a chat template, and a base model that has none.
-MODEL, BASE = "Qwen/Qwen3-0.6B", "google/gemma-3-1b-pt"
-CHAT = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]}
+MODEL = "Qwen/Qwen3-0.6B"
 
 
 def plan_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: dict, **values: str) -> dict:
@@ -75,49 +73,3 @@ def test_it_works() -> None:
     assert train["quantized"]
     assert train["changed"] > 0
     assert len(train["losses"]) == 3
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("row", "values", "names"),
-    [
-        ({"text": "words"}, {"length": "max_seq_length"}, {"sftconfig-max-seq-length-renamed"}),
-        (CHAT, {"model": BASE}, {"chat-template-missing"}),
-        ({"text": "words and more words to learn from"}, {"rate": "1e39"}, {"loss-nan"}),
-    ],
-    ids=["wrong keyword", "no chat template", "nan"],
-)
-def test_a_planted_fault_fails_with_its_rule(
-    row: dict, values: dict, names: set[str], tmp_path: Path, monkeypatch
-) -> None:
-    log, code, _ = run_local.run(plan_of(tmp_path, monkeypatch, row, **values), timeout=280)
-    verdict = judge(log, exit_code=code)
-    assert verdict.word == "fails", log
-    assert verdict.cause is not None, log
-    assert verdict.cause["name"] in names
-
-
-@pytest.mark.slow
-def test_a_dead_token_fails_with_its_rule(tmp_path: Path, monkeypatch) -> None:
-    from tests.emulators.hub import HubServer, scenario
-
-    plan = default_plan("cpu")
-    plan["stages"] = ["token"]
-    with HubServer(scenario("token-invalid")) as server:
-        environment = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_" + "a" * 34}
-        log, code, _ = run_local.run(plan, timeout=120, environment=environment)
-    verdict = judge(log, exit_code=code)
-    assert verdict.word == "fails"
-    assert verdict.cause is not None, log
-    assert verdict.cause["name"] == "hf-token-invalid-or-expired"
-
-
-@pytest.mark.slow
-def test_the_time_limit_leaves_nothing_running() -> None:
-    import subprocess
-
-    log, _, ended = run_local.run(default_plan("cpu"), timeout=2)
-    assert "time limit" in ended
-    assert judge(log, exit_code=None, ended=ended).word in ("none", "fails")
-    left = subprocess.run(["pgrep", "-f", "ftdoctor_smoke.pyz"], capture_output=True, check=False)
-    assert left.stdout == b""

@@ -67,6 +67,7 @@ SCENARIOS = {
     "empty": "answers are empty",
     "proxy": "a sign-in page with status 200 answers",
     "proxy-login": "a page of a proxy with status 403 answers",
+    "echo": "every answer is 401 and repeats the token that was sent",
     "slow": "every answer takes five seconds",
     "certificate-good": "https, with a certificate of its own authority",
     "certificate-expired": "https, with a certificate whose time is over",

@@ -86,7 +86,10 @@ class Handler(BaseHTTPRequestHandler):
             "500": (500, b'{"error":"Internal Error"}', "application/json"),
             "empty": (404, b"", "text/plain"),
         }
-        if state.fault == "cut":
+        if state.fault == "echo":
+            said = f"Invalid user token: {self.headers.get('Authorization', '')}"
+            self._send(401, json.dumps({"error": said}).encode(), X_Error_Message=said)
+        elif state.fault == "cut":
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
         elif state.fault == "cut-body":
@@ -174,6 +177,7 @@ class HubServer(ThreadingHTTPServer):
     """The server; use as a context manager, `url` is its address."""
 
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self, state: State, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)

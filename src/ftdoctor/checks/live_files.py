@@ -12,7 +12,7 @@ from ftdoctor.checks.about import near_names
 from ftdoctor.checks.live_answers import silenced
 from ftdoctor.facts.value import Access, NoRevision, Refs, RepoFiles
 from ftdoctor.facts.weights import WEIGHTS
-from ftdoctor.rulebook.model import Hit, Unsure
+from ftdoctor.rulebook.model import Fix, Hit, Unsure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,11 +70,19 @@ def revision(context: Context, **_: object) -> Iterator[Hit | Unsure]:
             "call": answer.call,
         }
         has = "; it has {exists}." if names else "."
+        kind = "" if item.repo_type == "model" else f"{item.repo_type}s/"
         yield Hit(
             item.revision_place or item.place,
             told,
             told,
-            summary="{repo_type} {repo} has no revision {revision}" + has,
+            summary="The {repo_type} {repo} has no revision {revision}" + has,
+            advice=(
+                Fix(
+                    "Set revision to a branch, tag or full commit that exists, or leave it out "
+                    "for main.",
+                    f"git ls-remote --heads --tags https://huggingface.co/{kind}{item.repo}",
+                ),
+            ),
         )
 
 

@@ -92,11 +92,13 @@ def none_to_push(context: Context, **_: object) -> Iterator[Hit]:
 
 def could_not_ask(context: Context, **_: object) -> Iterator[Unsure]:
     """Questions that got no answer, each reason told once."""
-    told: set[str] = set()
+    reasons: dict[str, tuple[list[str], str]] = {}
     for name, answer in context.facts.items():
-        if isinstance(answer, Unknown) and answer.reason not in told and not _extra(name):
-            told.add(answer.reason)
-            yield Unsure(f"{_about(name)}: {answer.reason}", answer.needs or "--online")
+        if isinstance(answer, Unknown) and not _extra(name):
+            reasons.setdefault(answer.reason, ([], answer.needs))[0].append(_about(name))
+    for reason, (about, needs) in reasons.items():
+        shown = ", ".join(about[:4]) + (f" and {len(about) - 4} more" if len(about) > 4 else "")
+        yield Unsure(f"{shown}: {reason}", needs or "--online")
     token = followed(context)
     if token is not None and token.problem == "unknown":
         yield Unsure(

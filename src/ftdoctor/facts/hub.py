@@ -231,9 +231,11 @@ def files(
         ):
             return NoRevision(repo, repo_type, revision, reply.said, reply.call)
         return _unknown(reply)
-    rows = _dict(reply.data).get("siblings")
+    if not isinstance(reply.data, dict):
+        return _strange(reply)
+    rows = reply.data.get("siblings")
     if not isinstance(rows, list):
-        return Unknown("the Hub lists no files for it", reply.call)
+        return Unknown("the Hub lists no files for it", reply.call, "a look at its page")
     found = {str(row["rfilename"]): _size(row) for row in _list(rows) if row.get("rfilename")}
     return RepoFiles(repo, repo_type, revision, found, 0 < len(found) < _WHOLE, reply.call)
 

@@ -94,19 +94,33 @@ def reachable(timeout: float = 1.2) -> str:
 
 def send(method: str, path: str, token: str) -> Reply | Unknown:
     """Send one request with a token ("" sends none) and sort what comes back."""
-    from huggingface_hub.utils import build_hf_headers, get_session
+    from huggingface_hub.utils import get_session
 
     call = f"{method} {path.partition('?')[0]}"
     try:
         response = get_session().request(
             method,
             f"{endpoint()}{path}",
-            headers=build_hf_headers(token=token or False),
+            headers=_headers(token),
             timeout=_LONGEST,
         )
     except Exception as error:
         return _not_sent(error, call)
     return _sorted(response, call)
+
+
+def _headers(token: str) -> dict[str, str]:
+    """Return the headers of a request: who asks, and the token.
+
+    Not `build_hf_headers`: for its user agent huggingface_hub 2.4.0 first asks the Hub for a list
+    of coding agents and keeps it in a file (utils/_detect_agent.py), up to 3 s for every question.
+    """
+    import huggingface_hub
+
+    from ftdoctor import __version__
+
+    named = {"user-agent": f"ftdoctor/{__version__}; hf_hub/{huggingface_hub.__version__}"}
+    return named | ({"authorization": f"Bearer {token}"} if token else {})
 
 
 def _not_sent(error: Exception, call: str) -> Unknown:

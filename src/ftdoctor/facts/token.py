@@ -208,9 +208,10 @@ def _follow(job: Job, name: str, value: Value[str]) -> JobToken:
             return _unknown(name, f"{value.value} becomes the token of the agent's session", value)
         if job.extra.get("filled_by"):
             return _from_variable(name, shell[1], value)
-        return JobToken(
-            name, reason=f"the job carries the text {value.value!r}", value=value, problem="wrong"
-        )
+        reason = f"the job carries the text {value.value!r}"
+        if job.form in ("vertex-yaml", "vertex-json") and "gcloud" not in job.extra:
+            return _unknown(name, reason, value)  # something that we do not see may fill it in
+        return JobToken(name, reason=reason, value=value, problem="wrong")
     raw = value.raw or value.unknown
     if _GET_TOKEN.search(raw) or "get_token" in value.unknown:
         local = local_token()
@@ -230,9 +231,12 @@ def _follow(job: Job, name: str, value: Value[str]) -> JobToken:
 
 def _from_variable(name: str, variable: str, value: Value[Any]) -> JobToken:
     raw = os.environ.get(variable, "")
+    source = f"${variable}" if name == variable else f"{name} from ${variable}"
     if not clean(raw):
-        return _unknown(f"{name} from ${variable}", f"${variable} is not set here", value)
-    return _found(f"{name} from ${variable} of this machine", raw, "machine", value)
+        here = [other for other in held_here() if other != variable]
+        hint = f", though {here[0]} is" if here else ""
+        return _unknown(source, f"${variable} is not set here{hint}", value)
+    return _found(f"{source} of this machine", raw, "machine", value)
 
 
 def _borrowed(source: str, local: JobToken, value: Value[Any]) -> JobToken:

@@ -15,7 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from tests.conftest import ROOT
 
 from ftdoctor.smoke import run_local
 from ftdoctor.smoke.plan import default_plan
@@ -68,6 +70,7 @@ def smoke(folder: Path, *words: str) -> tuple[int, dict[str, Any]]:
     )
     assert "Traceback" not in done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
+    jsonschema.validate(document, json.loads((ROOT / "docs" / "smoke.schema.json").read_text()))
     return done.returncode, document
 
 

@@ -20,6 +20,11 @@ _USES = re.compile(
     r"\b(?:import|from)\s+(?:trl|peft|transformers|accelerate|datasets|huggingface_hub|bitsandbytes)\b"
     r"|\b\w+(?:Trainer|Config|TrainingArguments)\("
 )
+#: What trains or submits a job: a file with it is one that somebody runs.
+_STARTS = re.compile(
+    r"\b\w*Trainer\(|\.train\(\)|\b(?:Custom|CustomTraining|CustomContainerTraining)\w*Job\("
+    r"|\brun_(?:uv_)?job\(|\bfrom_pretrained\("
+)
 
 
 def script_job(source: Source, env: ReadEnv) -> list[Job]:
@@ -57,10 +62,12 @@ def named_script(source: Source) -> list[Job]:
     A snippet, or a module with a config in it, is checked for what it imports and calls. A file
     that uses none of the libraries is no job.
     """
-    if not _USES.search(source.text):
-        return []
     script = Script(source, "training")
-    if script.tree is None and "..." not in source.text:
+    if script.tree is None:
+        script.broken = "it is no Python"
+        if "..." not in source.text and not _STARTS.search(source.text):
+            return []
+    elif not _USES.search(source.text):
         return []
     job = Job("local", "script", source.place(1), source)
     job.name = source.path

@@ -99,7 +99,8 @@ def local_job(script: Script, source: Source, env: ReadEnv, document: bool = Fal
     if document:
         # Prose such as "trl sft is running" is no command.
         trains = [x for x in trains if any(as_text(a).body.startswith("-") for a in x.step.argv)]
-    if not trains and (document or not job.trainings):
+    broken = any(item.broken and "Trainer(" in item.source.text for item in job.scripts)
+    if not trains and (document or not (job.trainings or broken)):
         return []
     from ftdoctor.job.attached import attach_requirements
 

@@ -77,7 +77,8 @@ class Inspection:
             return 4
         if not self.jobs:
             return 3
-        if self.online and any(s.needs for report in self.jobs for s in report.skipped):
+        asked = {rule.code for rule in self.rules if _asks(rule)}
+        if self.online and any(s.code in asked for report in self.jobs for s in report.skipped):
             return 4
         return 0
 

@@ -61,14 +61,27 @@ def command(job: str | None, **options: Any) -> int:
     """Run the smallest job that would still fail for every reason the real one could.
 
     With no JOB: real 4-bit QLoRA of a small random model, to prove the installed stack. With one:
-    its method, quantisation, LoRA, arguments and rows. Exit code 0 works, 1 fails, 4 no verdict.
+    its method, quantisation, LoRA, arguments and rows.
+
+    \b
+      ftdoctor smoke                                      the installed stack, on the CPU
+      ftdoctor smoke train.py                             the job's own arguments, on the CPU
+      ftdoctor smoke --gpu local train.py                 on the GPU of this machine
+      ftdoctor smoke --gpu l4 --on hf-jobs job.sh         on a GPU of a platform; asks first
+      ftdoctor smoke --confirm FT-AUTH-003 job.sh         only what proves the fix of one rule
+
+    \b
+    Exit codes: 0 WORKS, 1 FAILS (with the rule that names the cause), 4 NO VERDICT (it never ran
+    far enough to tell), 2 wrong use or not agreed to. Only the report goes to stdout.
     """
     if options["timeout"] is not None and not options["timeout"] <= MOST_SECONDS:
         raise UsageError("--timeout is more than a day.", "Give seconds: --timeout 1200")
     if options["resume"] or options["cancel"]:
         options["gpu"] = options["gpu"] or "cpu"
         return _running(options)
-    read = _job(job)
+    from ftdoctor.smoke.job_file import job_at
+
+    read = job_at(job)
     if options["confirm"]:
         from ftdoctor.smoke.confirm import proof_of, rulebook, target
 
@@ -112,7 +125,7 @@ def _local(read: Job | None, options: dict[str, Any]) -> int:
     if options["dry_run"]:
         click.echo(json.dumps({k: v for k, v in plan.items() if k != "rows"}, indent=2))
         return 0
-    _installed()
+    _installed(plan)
     from ftdoctor.smoke import run_local
     from ftdoctor.smoke.killed import more, oom_kills
     from ftdoctor.smoke.result import finish
@@ -165,6 +178,7 @@ def _confirming(plan: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]
 def _running(options: dict[str, Any]) -> int:
     """--resume and --cancel: the run that the state file names."""
     from ftdoctor.smoke import run_remote, running
+    from ftdoctor.smoke.job_file import job_again
     from ftdoctor.smoke.result import finish
 
     if options["resume"] and options["cancel"]:
@@ -177,28 +191,11 @@ def _running(options: dict[str, Any]) -> int:
     return finish(
         verdict,
         state.get("plan") or {},
-        _job_of(state),
+        job_again(state),
         fmt=options["fmt"],
         run=facts,
         fingerprint=state.get("fingerprint"),
     )
-
-
-def _job_of(state: dict[str, Any]) -> Job | None:
-    """Return the job of a run that is resumed, None where its files are gone or have changed."""
-    import os
-
-    from ftdoctor.errors import FtdoctorError
-    from ftdoctor.smoke.state import fingerprint
-
-    path = state.get("path")
-    if not isinstance(path, str) or not os.path.exists(path):
-        return None
-    try:
-        job = _job(f"{path}:{state.get('line') or 1}")
-    except FtdoctorError:
-        return None
-    return job if fingerprint(job) == state.get("fingerprint") else None
 
 
 def _given(options: dict[str, Any], where: str = "hf-jobs") -> Any:
@@ -213,41 +210,13 @@ def _given(options: dict[str, Any], where: str = "hf-jobs") -> Any:
     )
 
 
-def _installed() -> None:
+def _installed(plan: dict[str, Any]) -> None:
     """Say which extra is missing before a process is started for nothing."""
     from importlib.util import find_spec
 
-    if any(find_spec(n) is None for n in ("torch", "transformers", "trl", "peft", "bitsandbytes")):
+    wanted = plan["imports"] if "imports" in plan["stages"] else ()
+    if any(find_spec(name) is None for name in wanted):
         raise MissingExtra("smoke", "A smoke run")
-
-
-def _job(named: str | None) -> Job | None:
-    """Return the job of a file: the one at FILE:LINE, else the first that trains.
-
-    Raises:
-        UsageError: there is no such file, or no job in it.
-    """
-    if named is None:
-        return None
-    import os
-
-    from ftdoctor.commands.options import pins
-    from ftdoctor.config import find
-    from ftdoctor.job.read import read
-    from ftdoctor.job.versions import resolve_job
-
-    path, colon, line = named.rpartition(":")
-    if os.path.exists(named) or not (colon and line.isdigit()):
-        path, line = named, ""
-    if not os.path.exists(path):
-        raise UsageError(f"{path}: no such file or folder.", "Give a job file, or none at all.")
-    jobs = read([path]).jobs
-    if not jobs:
-        raise UsageError(f"{path}: no job was found in it.", "Give a job file, or none at all.")
-    at = [j for j in jobs if line and j.place.line == int(line)]
-    found = next((j for j in at or jobs if j.training is not None), (at or jobs)[0])
-    resolve_job(found, pins(find().with_))
-    return found
 
 
 def _progress() -> Any:

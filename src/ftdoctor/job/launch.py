@@ -22,8 +22,9 @@ _PYTHON = lazy(r"(?:.*/)?(?:python(?:\d(?:\.\d+)?)?|ipython3?|pypy3?)\Z")
 _ACCELERATE = frozenset(
     "cpu debug downcast_bf16 dynamo_use_dynamic dynamo_use_fullgraph"
     " dynamo_use_regional_compilation enable_cpu_affinity fp8_use_autocast_during_eval h help"
-    " m module multi_gpu no_python no_tpu_cluster q quiet same_network tpu tpu_cluster"
-    " tpu_use_sudo use_deepspeed use_fsdp use_megatron_lm use_parallelism_config".split()
+    " ipex ipex_enabled m module mps multi_gpu no_python no_tpu_cluster q quiet same_network tpu"
+    " tpu_cluster tpu_use_sudo use_deepspeed use_fsdp use_megatron_lm use_parallelism_config use_tp"
+    " use_xpu".split()
 )
 _TORCHRUN = frozenset(
     "h help m module no_python run_path standalone virtual_local_rank use_env".split()

@@ -205,6 +205,7 @@ def _argument(
         if action.startswith("store_"):
             return Const(action.startswith("store_t"), found.at)
         return _typed(found, spec.kwargs.get("type"))
+    default = _typed_default(default, spec.kwargs.get("type"))
     required = spec.kwargs.get("required")
     if told and not (isinstance(required, Const) and required.value is True):
         return default
@@ -214,6 +215,14 @@ def _argument(
     if isinstance(default, Unk):
         return Unk(reason, default.at, default.default, default.choices)
     return Unk(reason, default.at, default)
+
+
+def _typed_default(default: Abstract, kind: Abstract | None) -> Abstract:
+    """Return a default as argparse leaves it: it converts one that is a text."""
+    if isinstance(default, Unk) and isinstance(default.default, Const):
+        inner = _typed(default.default, kind)
+        return Unk(default.reason, default.at, inner, default.choices, default.template)
+    return _typed(default, kind)
 
 
 def _typed(found: Abstract, kind: Abstract | None) -> Abstract:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.smoke.payload_runs import plan_of, run_stages
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ def default_plan(device: str, wish: Wish | None = None) -> dict[str, Any]:
     shape, note = small_shape("")
     plan: dict[str, Any] = {
         "stages": [*STAGES, "resume"],
-        "soft": [],
+        "soft": ["resume"],
         "device": device,
         "method": "sft",
         "weights": "tiny",
@@ -123,7 +123,7 @@ def plan_for(
     (shrink_for_cpu if device == "cpu" else shrink_for_gpu)(plan, notes)
     add_data(plan, job, training, notes, hub=bool(plan.get("hub")))
     _tokenizer(plan, training, notes)
-    _checkpoints(plan, training, notes)
+    _checkpoints(plan, job, training, notes)
     add_launch(plan, job, training, wish)
     if {**os.environ, **(environment or {})}.get("HF_TOKEN"):
         plan["stages"].insert(plan["stages"].index("gpu") + 1, "token")
@@ -212,12 +212,12 @@ def _tokenizer(plan: dict[str, Any], training: Training, notes: list[str]) -> No
         notes.append(f"a small tokenizer with ChatML stands for that of {model}")
 
 
-def _checkpoints(plan: dict[str, Any], training: Training, notes: list[str]) -> None:
+def _checkpoints(plan: dict[str, Any], job: Job, training: Training, notes: list[str]) -> None:
     """Resuming is a reason to fail only where the job does it."""
     from ftdoctor.memory import shapes
 
-    if "resume_from_checkpoint" not in training.arguments:
-        plan["soft"] = ["resume"]
+    if "resume_from_checkpoint" in training.arguments or _resumes(job):
+        plan["soft"] = []
     if plan.get("arguments", {}).pop("save_only_model", None):
         notes.append("save_only_model: nothing to resume from is written")
         plan["checkpoints"] = False
@@ -228,6 +228,12 @@ def _checkpoints(plan: dict[str, Any], training: Training, notes: list[str]) -> 
         notes.append("the optimizer's state is not saved: it is larger than a smoke run should be")
     if plan.get("checkpoints") is False:
         plan["stages"].remove("resume")
+
+
+def _resumes(job: Job) -> bool:
+    """Whether the job's code goes on from a checkpoint (`trainer.train(resume_from_checkpoint=)`)."""
+    given = re.compile(r"^[^#\n]*resume_from_checkpoint\s*=(?!\s*(?:None|False)\b)", re.MULTILINE)
+    return any(given.search(s.source.text) for s in job.scripts if s.role != "submit")
 
 
 def _push(training: Training) -> str:

@@ -80,10 +80,32 @@ def _threads(plan: dict[str, Any]) -> dict[str, str]:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the process and all that it started."""
+    """End the process and all that it started, also in sessions of their own (torchrun's ranks)."""
+    started = _descendants(process.pid) if process.poll() is None else []
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    for number in started:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(number, signal.SIGKILL)
     process.wait()
+
+
+def _descendants(root: int) -> list[int]:
+    """Return the processes under `root`; none where there is no /proc."""
+    parents: dict[int, int] = {}
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    # "pid (command) state parent ...": the command may hold anything.
+                    parents[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
+            except (OSError, ValueError, IndexError):
+                continue
+    found, last = [], {root}
+    while last:
+        last = {number for number, parent in parents.items() if parent in last}
+        found += last
+    return found
 
 
 def _limit(gib: float) -> Callable[[], None]:

@@ -53,7 +53,6 @@ def build(
     if quantizer is not None:
         quantizer.postprocess_model(model)
         model.hf_quantizer = quantizer
-        model.requires_grad_(False)
     model.eval()
     return model
 
@@ -106,7 +105,9 @@ def _value(module: Any, name: str, old: Any, device: str, dtype: Any) -> Any:
     import torch
 
     kind = type(old).__name__
-    wanted = old.dtype if old.dtype.is_floating_point else dtype
+    # The bias of a layer that bitsandbytes puts in is made in float32; loading gives it the dtype.
+    replaced = name == "bias" and type(module).__name__ in ("Linear4bit", "Linear8bitLt")
+    wanted = old.dtype if old.dtype.is_floating_point and not replaced else dtype
     if old.dim() == 1:
         filled = (torch.ones if name == "weight" else torch.zeros)(
             old.shape, dtype=wanted, device=device
@@ -133,7 +134,7 @@ def _value(module: Any, name: str, old: Any, device: str, dtype: Any) -> Any:
             filled.to(torch.float16).cpu(), requires_grad=False, has_fp16_weights=False
         )
         return held.to(device)
-    return torch.nn.Parameter(filled, requires_grad=old.requires_grad)
+    return torch.nn.Parameter(filled, requires_grad=old.requires_grad or replaced)
 
 
 def _unpacked(module: Any, old: Any) -> tuple[int, ...]:

@@ -113,6 +113,14 @@ def repo_access(state: State, who: Identity | None, kind: str, repo: str, write:
                 "Please enable access to public gated repositories in your fine-grained token "
                 "settings to view this repository.",
             )
+        if who.role == "oauth" and not {"gated-repos", "read-repos"} & set(who.scopes):
+            # The Hub's words for this are not known; it is a refusal like any other.
+            raise Answer(
+                403,
+                f"Access to {word} {repo} is restricted and you are not in the authorized list. "
+                f"Visit {page} to ask for access.",
+                "GatedRepo",
+            )
         said = {
             "": f"Access to {word} {repo} is restricted and you are not in the authorized list. "
             f"Visit {page} to ask for access.",

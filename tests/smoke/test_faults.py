@@ -146,6 +146,21 @@ def test_killed() -> None:
     assert verdict.cause["name"] == "process-sigkilled"
 
 
+def test_no_gpu(tmp_path: Path) -> None:
+    """torch's own words: a CPU build, or no driver. On the CPU the rule is not proved."""
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    job(tmp_path, TEXT)
+    exit_code, document = smoke(tmp_path, "--gpu", "local", "train.py")
+    assert (exit_code, document["verdict"]) == (1, "FAILS")
+    code = "FT-GPU-024" if torch.version.cuda else "FT-GPU-029"
+    assert document["cause"] is not None, document["error_block"]
+    assert document["cause"]["code"] == code
+    assert [s["stage"] for s in document["stages"]] == ["imports", "gpu"]
+
+
 def test_the_time_limit_leaves_nothing_running() -> None:
     log, code, ended = run_local.run(default_plan("cpu"), timeout=2)
     assert "time limit" in ended

@@ -81,7 +81,7 @@ def command(job: str | None, **options: Any) -> int:
         return _running(options)
     from ftdoctor.smoke.job_file import job_at
 
-    read = job_at(job)
+    read = job_at(job, here=options["gpu"] == "local")
     if options["confirm"]:
         from ftdoctor.smoke.confirm import proof_of, rulebook, target
 

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from ftdoctor.job.model import Job
 
 
-def job_at(named: str | None) -> Job | None:
+def job_at(named: str | None, *, here: bool = False) -> Job | None:
     """Return the job of a file: the one at FILE:LINE, else the first that trains; None for None.
 
-    Its versions are those that `check` would resolve, with what the configuration sets.
+    Its versions are those that `check` would resolve, with what the configuration sets. `here`: it
+    runs on the GPU of this machine, which is looked at as `check --local` does.
 
     Raises:
         UsageError: there is no such file, or no job in it.
@@ -36,6 +37,10 @@ def job_at(named: str | None) -> Job | None:
         raise UsageError(f"{path}: no job was found in it.", "Give a job file, or none at all.")
     at = [j for j in jobs if line and j.place.line == int(line)]
     found = next((j for j in at or jobs if j.training is not None), (at or jobs)[0])
+    if here and found.platform == "local":
+        from ftdoctor.facts.look import looker
+
+        found.machine = looker(local=True)(found)
     resolve_job(found, pins(find().with_))
     return found
 

@@ -39,6 +39,7 @@ def gpu(run: Run) -> dict[str, Any]:
     if run.cpu:
         return {"device": "cpu", "threads": torch.get_num_threads()}
     if not torch.cuda.is_available():
+        torch.cuda.init()  # raises torch's own reason: a CPU build, no driver, one that is too old
         raise RuntimeError(
             f"torch {torch.__version__} (CUDA {torch.version.cuda}) sees no GPU: "
             "torch.cuda.is_available() is False"

@@ -54,7 +54,7 @@ def broken(context: Context, **_: object) -> Iterator[Hit]:
 def _python2(job: Job, script: Script) -> bool:
     if re.match(r"#!.*\bpython2", script.source.text):
         return True
-    return any(re.search(r"\bpython2", str(get(v) or "")) for s in job.steps for v in s.argv[:3])
+    return any(re.search(r"\bpython2", get(v) or "") for s in job.steps for v in s.argv[:3])
 
 
 def _error(script: Script) -> SyntaxError | None:

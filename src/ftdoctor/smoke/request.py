@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.value import get
 from ftdoctor.redact import names_secret, redact
 from ftdoctor.smoke.bundle import program
+from ftdoctor.smoke.installs import files_of_the_image, groups
 
 if TYPE_CHECKING:
-    from ftdoctor.job.model import Job, Requirement
+    from ftdoctor.job.model import Job
 
 UV_IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"
-#: What a smoke run with no job is made of.
-PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets")
 LABEL = "ftdoctor-smoke"
 #: One environment variable holds at most 128 KiB on Linux (MAX_ARG_STRLEN, binfmts.h).
 MOST_PLAN_BYTES = 96 * 1024
@@ -100,7 +100,8 @@ def build(
         notes.append("the first rows of your file go along, as a secret of the job")
     else:
         env["FTDOCTOR_SMOKE"] = packed
-    command = uv_command(job) if "astral-sh/uv" in image else pip_command(job)
+    uv = "astral-sh/uv" in image
+    command = uv_command(job) if uv else pip_command(job, notes=notes)
     return Request(image, command, env, secrets, machine, timeout, {LABEL: key}, notes)
 
 
@@ -127,26 +128,16 @@ def job_environment(job: Job | None, notes: list[str]) -> dict[str, str]:
     return kept
 
 
-def _specs(job: Job | None) -> list[str]:
-    """Return the packages that the job asks for, or those of a run with no job."""
-    if job is None or not job.requirements:
-        return list(PACKAGES) if job is None else []
-    latest: dict[str, Requirement] = {}
-    for one in sorted(job.requirements, key=lambda r: r.order):
-        latest[one.name] = one
-    return [_spec(one) for one in latest.values() if one.source != "image"]
-
-
-def _spec(one: Requirement) -> str:
-    extras = f"[{','.join(one.extras)}]" if one.extras else ""
-    text = f"{one.name}{extras}" + (f" @ {one.url}" if one.url else one.specifier)
-    return f"{text} ; {one.marker}" if one.marker else text
-
-
 def uv_command(job: Job | None, start: str = "") -> list[str]:
     """Run with what the job installs, as `uv run` does; `start` runs in front of the payload."""
     command = ["uv", "run"]
-    for spec in _specs(job) or PACKAGES:
+    wanted = groups(job, own_image=False, pinned=True) or groups(None, own_image=False)
+    addresses = dict.fromkeys(a for group in wanted for a in (group.index, *group.extra) if a)
+    for address in addresses:
+        command += ["--index", address]
+    if addresses:  # as pip: the best version of all indexes, not the first index that has one
+        command += ["--index-strategy", "unsafe-best-match"]
+    for spec in dict.fromkeys(spec for group in wanted for spec in group.specs):
         command += ["--with", spec]
     python = get(job.python) if job is not None and job.python is not None else None
     if isinstance(python, str) and python.replace(".", "").isdigit():
@@ -154,13 +145,24 @@ def uv_command(job: Job | None, start: str = "") -> list[str]:
     return [*command, "python", "-c", start + program()]
 
 
-def pip_command(job: Job | None, start: str = "") -> list[str]:
-    """Install what the job installs, then run; `$0` and `$@` carry the words unquoted.
+def pip_command(
+    job: Job | None, start: str = "", *, own_image: bool = True, notes: list[str] | None = None
+) -> list[str]:
+    """Install what the job installs, then run; `$0` is the program.
 
     `start` is Python that runs in front of the payload.
     """
-    specs = _specs(job)
-    if not specs:
+    wanted = groups(job, own_image=own_image, notes=notes)
+    if not own_image and not wanted:
+        wanted = groups(None, own_image=False)
+    files = files_of_the_image(job) if own_image else []
+    if not wanted and not files:
         return ["python3", "-c", start + program()]
-    script = 'code="$0"; python3 -m pip install --quiet "$@" && exec python3 -c "$code"'
-    return ["sh", "-c", script, start + program(), *specs]
+    pip = ["python3", "-m", "pip", "install"]
+    lines = [
+        f"{{ test ! -f {shlex.quote(name)} || {shlex.join([*pip, '--quiet', '-r', name])}; }}"
+        for name in files
+    ]
+    lines += [shlex.join([*pip, *group.pip()]) for group in wanted]
+    script = " && ".join([*lines, 'exec python3 -c "$0"'])
+    return ["sh", "-c", script, start + program()]

@@ -77,8 +77,11 @@ def build(
     if plan.get("rows"):
         notes.append("the first rows of your file go along; who may see the job can read them")
     start = code(secret) if secret else ""
-    words = uv_command(job, start) if "/uv:" in image else pip_command(job, start)
-    # The command replaces the image's entry point; what the shell gets as $0 and $@ are arguments.
+    if "/uv:" in image:
+        words = uv_command(job, start)
+    else:
+        words = pip_command(job, start, own_image=own, notes=notes)
+    # The command replaces the image's entry point; the program is an argument of its own.
     program = {"sh": 3, "python3": 2}.get(words[0], 1)
     container = {
         "imageUri": image,

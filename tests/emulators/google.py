@@ -87,6 +87,9 @@ class Handler(BaseHTTPRequestHandler):
         state.signed.append(self.headers.get("Authorization", ""))
         if self._fault():
             return
+        if parts.path.startswith("/computeMetadata/"):
+            self._metadata(parts.path)
+            return
         if parts.path in ("/token", "/tokeninfo", "/sts"):
             status, data = self._token(parts.path)
         else:
@@ -94,6 +97,21 @@ class Handler(BaseHTTPRequestHandler):
             refused = self._signature()
             status, data = refused or self._route(method, parts.path, parse_qs(parts.query), body)
         self._send(status, json.dumps(data).encode(), "application/json; charset=UTF-8")
+
+    def _metadata(self, path: str) -> None:
+        """https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys"""
+        email = self.server.state.email
+        found: Any = {"email": email, "scopes": [], "aliases": ["default"]}
+        if self.headers.get("Metadata-Flavor") != "Google":
+            self._send(403, b"Missing Metadata-Flavor:Google header.", "text/html")
+            return
+        if path.endswith("/email"):
+            self._send(200, email.encode(), "application/text", **{"Metadata-Flavor": "Google"})
+            return
+        if path.endswith("/token"):
+            found = {"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"}
+        body = json.dumps(found).encode()
+        self._send(200, body, "application/json", **{"Metadata-Flavor": "Google"})
 
     def _token(self, path: str) -> Reply:
         """https://oauth2.googleapis.com/token, and tokeninfo."""
@@ -160,13 +178,25 @@ class GoogleServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, state: GoogleState, port: int = 0, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, state: GoogleState, port: int = 0, host: str = "127.0.0.1", tls: str = ""
+    ) -> None:
         super().__init__((host, port), Handler)
         self.state = state
+        self.tls = tls
+        #: PEM file of the authority that signed the certificate.
+        self.authority = ""
+        if tls:
+            from tests.emulators.certificates import server_side
+
+            context, self.authority = server_side(expired=tls == "expired")
+            self.socket = context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, *_: object) -> None:
         """A client that hangs up is none of our business."""
@@ -190,10 +220,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenario", default="good")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--tls", choices=("valid", "expired"), default="")
     parser.add_argument("--grpc", action="store_true", help="also serve aiplatform over gRPC")
     given = parser.parse_args()
     state = scenario(given.scenario)
-    with GoogleServer(state, given.port) as server:
+    with GoogleServer(state, given.port, tls=given.tls) as server:
         for name, value in server.variables().items():
             print(f"export {name}={value}", flush=True)
         if given.grpc:

@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from ftdoctor.checks.context import Context
     from ftdoctor.job.source import Place
 
-#: Permission -> the least role that has it.
+#: Permission -> the least role that has it; those of aiplatform are in roles/aiplatform.user.
 _ROLES = {
-    "aiplatform.customJobs.create": "roles/aiplatform.user",
-    "aiplatform.customJobs.get": "roles/aiplatform.user",
-    "aiplatform.customJobs.list": "roles/aiplatform.user",
-    "aiplatform.trainingPipelines.create": "roles/aiplatform.user",
     "logging.logEntries.list": "roles/logging.viewer",
     "iam.serviceAccounts.actAs": "roles/iam.serviceAccountUser",
 }
@@ -32,6 +28,12 @@ def google_login(context: Context, name: str = "google.login") -> GoogleLogin | 
     """Return the login that submits the job ("google.library": that of the libraries)."""
     found = context.facts.get(name)
     return found if isinstance(found, GoogleLogin) else None
+
+
+def _not_known(context: Context) -> str:
+    """Return why the login that submits is not known here, "" when it is."""
+    login = google_login(context)
+    return login.said if login is not None and login.problem in ("elsewhere", "own") else ""
 
 
 def _refused(context: Context, kind: str, *names: str) -> Refused | None:
@@ -83,7 +85,7 @@ def login_absent(context: Context, **_: object) -> Iterator[Hit | Unsure]:
     file that is named or there, and cannot be used, is one.
     """
     login = google_login(context)
-    if login is None or not login.problem:
+    if login is None or not login.problem or _not_known(context):
         return
     if login.problem in ("absent", "no-account", "no-credentials"):
         if "google.api" not in context.facts:
@@ -101,10 +103,13 @@ def login_absent(context: Context, **_: object) -> Iterator[Hit | Unsure]:
     yield Hit(context.job.place, values, values, summary=summary, advice=advice if named else ())
 
 
-def login_expired(context: Context, **_: object) -> Iterator[Hit]:
+def login_expired(context: Context, **_: object) -> Iterator[Hit | Unsure]:
     """The login must be renewed, or its key is no longer accepted."""
     answer = _refused(context, "reauth") or _refused(context, "broken")
     if answer is None:
+        return
+    if _not_known(context):
+        yield Unsure(f"Google refuses the login of this machine: {answer.said}", "a Google login")
         return
     login = google_login(context)
     values = {"said": answer.said, "account": login.name if login else ""}
@@ -154,7 +159,7 @@ def _renew(login: GoogleLogin | None) -> tuple[Fix, ...]:
 def accounts_differ(context: Context, **_: object) -> Iterator[Hit]:
     """gcloud and the client libraries are logged in as two accounts."""
     library = google_login(context, "google.library")
-    if library is None or (library.problem and not library.account):
+    if library is None or (library.problem and not library.account) or _not_known(context):
         return
     told = context.facts.get("google.account")
     adc = library.name or (told if isinstance(told, str) else "")
@@ -187,7 +192,7 @@ def quota_project(context: Context, **_: object) -> Iterator[Hit]:
     """A person's login without a project to bill, or with one that may not be billed."""
     answer = _refused(context, "quota-project", "google.api")
     login = google_login(context)
-    if answer is None or login is None:
+    if answer is None or login is None or _not_known(context):
         return
     project, _place = project_place(context)
     values = {
@@ -201,7 +206,7 @@ def quota_project(context: Context, **_: object) -> Iterator[Hit]:
 def impersonation(context: Context, **_: object) -> Iterator[Hit]:
     """The login stands in for a service account and may not."""
     answer = _refused(context, "impersonation")
-    if answer is not None:
+    if answer is not None and not _not_known(context):
         values = {"account": answer.account, "said": answer.said, "member": _behind(context)}
         yield Hit(context.job.place, values, values | {"call": answer.call})
 
@@ -255,23 +260,29 @@ def perimeter(context: Context) -> Iterator[Hit]:
 def scopes(context: Context) -> Iterator[Hit]:
     """The token of this machine was issued for fewer APIs than the submission calls."""
     answer = _refused(context, "scopes", "google.api", "google.submitter")
-    if answer is not None:
+    if answer is not None and not _not_known(context):
         values = {"said": answer.said}
         yield Hit(context.job.place, values, values | {"call": answer.call})
 
 
-def submitter_lacks(context: Context, permissions: list[str], **_: object) -> Iterator[Hit]:
-    """The submitter lacks permissions on the project."""
+def submitter_lacks(context: Context, service: str, **_: object) -> Iterator[Hit | Unsure]:
+    """The submitter lacks permissions of a service ("aiplatform", "logging") on the project."""
     granted = _granted(context.facts.get("google.submitter"))
     project, _place = project_place(context)
+    if _not_known(context):
+        if service == "aiplatform" and "google.api" in context.facts:
+            yield Unsure(
+                f"what the account that submits may do is not known: {_not_known(context)}",
+                "the login that submits",
+            )
+        return
     if granted is not None:
-        missing = [p for p in granted.missing if p in permissions]
+        missing = [p for p in granted.missing if p.startswith(f"{service}.")]
         call = granted.call
     else:
         # Where permissions could not be asked for, the list of jobs that was denied tells.
-        answer = _refused(context, "permission", "google.api")
+        answer = _refused(context, "permission", "google.api") if service == "aiplatform" else None
         missing = [answer.permission or "aiplatform.customJobs.list"] if answer else []
-        missing = missing if "aiplatform.customJobs.create" in permissions else []
         call = answer.call if answer else ""
     if not missing:
         return
@@ -279,9 +290,16 @@ def submitter_lacks(context: Context, permissions: list[str], **_: object) -> It
     values = {"missing": ", ".join(missing), "role": role, "project": project}
     who = member(context).partition(":")[2]
     values["who"] = "The account that submits" if "YOU@" in who else who
-    summary = "{who} lacks {missing} on the project {project}."
-    advice = (_grant(context, role, project),)
-    yield Hit(context.job.place, values, values | {"call": call}, summary=summary, advice=advice)
+    # A job that may be created runs, also when its submitter may not look at it afterwards.
+    only_looking = granted is not None and not any(p.endswith(".create") for p in missing)
+    yield Hit(
+        context.job.place,
+        values,
+        values | {"call": call},
+        severity="warning" if only_looking else None,
+        summary="{who} lacks {missing} on the project {project}.",
+        advice=(_grant(context, role, project),),
+    )
 
 
 def cannot_act_as(context: Context, **_: object) -> Iterator[Hit]:

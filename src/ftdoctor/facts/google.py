@@ -19,17 +19,18 @@ from urllib.parse import quote
 from ftdoctor.facts import google_things as things
 from ftdoctor.facts.google_call import Answer, Caller, denied
 from ftdoctor.facts.google_endpoint import endpoint
-from ftdoctor.facts.google_login import GoogleLogin, read_login
 from ftdoctor.facts.google_quota import needs, quota
 from ftdoctor.facts.google_refusal import Refused
+from ftdoctor.facts.google_script import logins, project_set
 from ftdoctor.facts.google_sign import anonymous
+from ftdoctor.facts.google_whose import machine_account, person
 from ftdoctor.facts.value import Unknown
-from ftdoctor.job.value import get
 from ftdoctor.records import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ftdoctor.facts.google_login import GoogleLogin
     from ftdoctor.job.model import Job
 
     Questions = dict[str, Callable[[], Any]]
@@ -61,28 +62,6 @@ class Locations:
     call: str = ""
 
 
-def submitter(job: Job) -> tuple[GoogleLogin, GoogleLogin]:
-    """Return (the login that submits the job, the login of the client libraries).
-
-    A gcloud command uses gcloud's own login. Where gcloud has none on this machine, the libraries'
-    is asked with: it is then the only account here.
-    """
-    library = read_login()
-    if not things.by_gcloud(job):
-        return library, library
-    from ftdoctor.facts.gcloud_login import read_gcloud_login
-
-    command = job.extra.get("gcloud")
-    flags = [
-        (get(value) or "") if command is not None and (value := command.one(flag)) else ""
-        for flag in ("--account", "--impersonate-service-account")
-    ]
-    own = read_gcloud_login(*flags)
-    if own.problem in ("no-account", "no-credentials") and not library.problem:
-        return library, library
-    return own, library
-
-
 def usable(login: GoogleLogin) -> bool:
     """Whether there is something to sign with, or a server on this machine that may need none."""
     if anonymous() or not login.problem:
@@ -94,18 +73,22 @@ def questions(job: Job, *, online: bool) -> Questions:
     """Return what to ask of Google for a job; the logins themselves are read here, at once."""
     if job.platform != "vertex":
         return {}
-    login, library = submitter(job)
-    asked: Questions = {"google.login": lambda: login, "google.library": lambda: library}
-    if not usable(login):
+    found = logins(job)
+    asked: Questions = {
+        "google.login": lambda: found.submitter,
+        "google.library": lambda: found.library,
+    }
+    if not usable(found.asker):
         return asked
-    caller = Caller(login)
-    asked |= _account_question(caller, library)
-    project = things.project_of(job, login)
+    caller = Caller(found.asker)
+    if found.same:
+        asked |= _account_question(caller, found.library)
+    project = things.project_of(job, found.asker, project_set(job))
     if not project:
         reason = "the project of the job is not known from the files"
         asked["google.project"] = lambda: Unknown(reason, "", "--project, or a project in gcloud")
         return asked
-    asked |= _project_questions(caller, job, project)
+    asked |= _project_questions(caller, job, project, same=found.same)
     region = things.region_of(job)
     if region:
         asked["google.api"] = partial(_api, caller, project, region)
@@ -136,48 +119,34 @@ def _known_region(region: str) -> bool:
 
 def _account_question(caller: Caller, library: GoogleLogin) -> Questions:
     """Ask whose login the libraries' is, when only Google can tell and it matters."""
-    login = caller.login
-    person = library.kind == "authorized_user" and not (library.problem or library.name)
-    if not person or not library.gcloud_account or anonymous():
+    if anonymous() or library.problem or library.name:
         return {}
-    asker = caller if login.of == "library" else Caller(library)
-    return {"google.account": partial(_whose, asker)}
+    asker = caller if caller.login is library else Caller(library)
+    if library.kind == "metadata" and caller.login is library:
+        return {"google.account": partial(machine_account, asker)}
+    if library.kind == "authorized_user" and library.gcloud_account:
+        return {"google.account": partial(person, asker)}
+    return {}
 
 
-def _whose(caller: Caller) -> Any:
-    """Return the address of the account behind an access token."""
-    from ftdoctor.facts.google_sign import token_endpoint
-
-    place = token_endpoint(caller.login)
-    token = caller.signer.token()
-    if not isinstance(token, str):
-        return token
-    import requests
-
-    url = f"{place.url.removesuffix('/token')}/tokeninfo"
-    try:
-        response = requests.post(
-            url, data={"access_token": token}, timeout=(3, 9), allow_redirects=False
-        )
-        email = response.json().get("email", "")
-    except (requests.exceptions.RequestException, ValueError, AttributeError):
-        return Unknown("whose login it is was not told", url, "a network")
-    return str(email) or Unknown("the login does not tell its account", url)
-
-
-def _project_questions(caller: Caller, job: Job, project: str) -> Questions:
-    wanted = (things.create_permission(job), "aiplatform.customJobs.get", "logging.logEntries.list")
+def _project_questions(caller: Caller, job: Job, project: str, *, same: bool) -> Questions:
+    """Ask about the project; of permissions only where the answer is about who submits."""
     path = f"/v1/projects/{project}"
-    asked: Questions = {
-        "google.submitter": partial(
-            _granted, caller, "cloudresourcemanager", path, project, wanted, project
-        ),
-        "google.project": partial(_project, caller, project),
-    }
+    asked: Questions = {"google.project": partial(_project, caller, project)}
+    if same:
+        asked["google.submitter"] = partial(
+            _granted,
+            caller,
+            "cloudresourcemanager",
+            path,
+            project,
+            (*things.permissions(job), "logging.logEntries.list"),
+            project,
+        )
     if job.service_account is not None or things.buckets(job):
         asked[f"google.policy:{project}"] = partial(_project_policy, caller, project, project)
     account = things.account_of(job)
-    if account:
+    if account and same:
         path = f"/v1/projects/-/serviceAccounts/{account}"
         asked["google.actas"] = partial(_granted, caller, "iam", path, account, (ACT_AS,), project)
     return asked

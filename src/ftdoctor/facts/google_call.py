@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from ftdoctor.facts.google_endpoint import Endpoint, endpoint, unreachable
+from ftdoctor.facts.google_endpoint import Endpoint, endpoint, session, unreachable
 from ftdoctor.facts.google_refusal import Refused, refused
 from ftdoctor.facts.google_sign import Signer, anonymous
 from ftdoctor.facts.value import Unknown
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 #: Seconds to connect and to wait for bytes; the deadline for all questions is another.
 _TIMEOUT = (3, 9)
+#: Host -> (why it cannot be reached, when that was seen); many jobs share one run.
+_AWAY: dict[str, tuple[str, float]] = {}
+_LOCKS: dict[str, threading.Lock] = {}
+_LOCK = threading.Lock()
+#: Seconds.
+_REMEMBERED = 30.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,6 @@ class Caller:
         self.login = login
         self.signer = Signer(login)
         self._lock = threading.Lock()
-        self._hosts: dict[str, str] = {}
-        self._host_locks: dict[str, threading.Lock] = {}
 
     def ask(
         self,
@@ -98,18 +102,20 @@ class Caller:
         return found
 
     def _away(self, place: Endpoint) -> str:
-        """Return why a host cannot be reached; each host is tried once.
+        """Return why a host cannot be reached; each host is tried once for all jobs of a run.
 
         On this machine a refused connection is told at once, so nothing is tried before.
         """
         if place.loopback:
             return ""
-        with self._lock:
-            lock = self._host_locks.setdefault(place.target, threading.Lock())
+        with _LOCK:
+            lock = _LOCKS.setdefault(place.target, threading.Lock())
         with lock:
-            if place.target not in self._hosts:
-                self._hosts[place.target] = unreachable(place)
-            return self._hosts[place.target]
+            found, at = _AWAY.get(place.target, ("", 0.0))
+            if not at or time.monotonic() - at > _REMEMBERED:
+                found = unreachable(place)
+                _AWAY[place.target] = (found, time.monotonic())
+            return found
 
     def _pace(self, place: Endpoint) -> None:
         """Keep a few milliseconds between connections to a server on this machine.
@@ -134,12 +140,10 @@ class Caller:
         from ftdoctor.redact import redact
 
         self._pace(place)
-        with requests.Session() as session:
-            session.trust_env = not place.loopback
-            session.auth = _no_netrc
+        with session(place) as link:
             for attempt in (1, 2):
                 try:
-                    response = session.request(
+                    response = link.request(
                         method,
                         f"{place.url}{path}",
                         json=body,
@@ -180,11 +184,6 @@ class Caller:
                 return Unknown(f"the answer of {place.target} is no JSON object", call)
             return Answer(data, call)
         return refused(response.status_code, data, redact(call))
-
-
-def _no_netrc(request: Any) -> Any:
-    """Keep requests from adding a password of ~/.netrc."""
-    return request
 
 
 def denied(answer: Any, what: str, role: str) -> Any:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import Any
 from urllib.parse import urlsplit
 
 from ftdoctor.lazy import lazy
@@ -146,3 +147,23 @@ def unreachable(place: Endpoint, timeout: float = 1.5) -> str:
         who = place.target if place.given else "Google"
         return f"{who} cannot be reached ({error})"
     return ""
+
+
+def session(place: Endpoint) -> Any:
+    """Return a requests session for an endpoint; use as a context manager.
+
+    Within this machine no proxy is used, but the certificates that the environment names are.
+    """
+    import requests
+
+    found = requests.Session()
+    found.auth = _no_password  # requests would add one of ~/.netrc
+    if place.loopback:
+        found.trust_env = False
+        named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+        found.verify = named or True
+    return found
+
+
+def _no_password(request: Any) -> Any:
+    return request

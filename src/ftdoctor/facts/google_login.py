@@ -36,7 +36,7 @@ class GoogleLogin:
     problem: str = ""
     #: More on the problem: the fields that lack, the file that is not there.
     detail: str = ""
-    #: "environment", "file", "metadata", "gcloud", "override", "token".
+    #: "environment", "file", "metadata", "gcloud", "override", "token", "script".
     source: str = ""
     #: Whose login it is: "library" (Application Default Credentials) or "gcloud".
     of: str = "library"
@@ -67,6 +67,8 @@ PROBLEMS = {
     "client-file": "{path} is the file of an OAuth client, not a login or a key",
     "missing-fields": "{path} lacks {detail}",
     "subject-absent": "{path} takes its token from {detail}, which does not exist",
+    "elsewhere": "{detail}",
+    "own": "{detail}",
     "no-account": "gcloud has no active account",
     "no-credentials": "gcloud has no credentials for its active account {account}",
 }

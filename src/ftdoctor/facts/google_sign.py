@@ -10,7 +10,7 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ftdoctor.facts.google_endpoint import Endpoint, read_setting, unreachable
+from ftdoctor.facts.google_endpoint import Endpoint, read_setting, session, unreachable
 from ftdoctor.facts.google_refusal import Refused
 from ftdoctor.facts.value import Unknown
 from ftdoctor.lazy import lazy
@@ -76,7 +76,9 @@ class Signer:
             if problem:
                 return Unknown(problem, call, "a network")
         try:
-            credentials.refresh(_Limited(Request(_session(_token_host(login)))))
+            with session(token_endpoint(login)) as link:
+                link.auth = None
+                credentials.refresh(_Limited(Request(link)))
         except exceptions.GoogleAuthError as error:
             return _failed(login, error, call)
         except ValueError as error:
@@ -93,15 +95,6 @@ class _Limited:
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         return self._request(*args, **{**options, "timeout": 8})
-
-
-def _session(url: str) -> Any:
-    import requests
-
-    session = requests.Session()
-    if read_setting("oauth2", url).loopback:
-        session.trust_env = False  # a proxy has no business between two ends of one machine
-    return session
 
 
 def _token_host(login: GoogleLogin) -> str:

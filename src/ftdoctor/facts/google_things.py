@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Forms that a gcloud command submits: its own login counts, not that of the libraries.
 _BY_GCLOUD = ("vertex-yaml", "vertex-gcloud", "vertex-json")
-_PROJECT = lazy(r"[a-z][a-z0-9-]{4,28}[a-z0-9]\Z|\d{6,}\Z")
+_PROJECT = lazy(r"(?:[a-z0-9.-]+\.[a-z]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]\Z|\d{6,}\Z")
 _REGION = lazy(r"[a-z]+-[a-z]+\d+\Z")
 _ACCOUNT = lazy(r"[\w.-]+@[\w.-]+\.iam\.gserviceaccount\.com\Z|\d+-compute@developer\.\S+\Z")
 _REGISTRY = lazy(
@@ -39,9 +39,8 @@ _OLD_PLACES = {"us": "us", "eu": "europe", "asia": "asia", None: "us"}
 _PUBLIC = ("deeplearning-platform-release", "vertex-ai", "cloud-builders", "google-containers")
 _SECRET = lazy(r"projects/(?P<project>[a-z0-9-]{6,30})/secrets/(?P<name>[A-Za-z0-9_-]{1,255})")
 _SECRET_COMMAND = lazy(r"gcloud\s+secrets\s+versions\s+access\b[^\n;|&)]*")
-#: Permissions by which a script on Vertex AI is started.
-CREATE_JOB = "aiplatform.customJobs.create"
-CREATE_PIPELINE = "aiplatform.trainingPipelines.create"
+#: Kind of resource that the form of a job creates; a training pipeline has a custom job behind it.
+_RESOURCES = {"kfp": "pipelineJobs", "tuning": "tuningJobs"}
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,15 @@ def by_gcloud(job: Job) -> bool:
     return "gcloud" in job.extra or job.form in _BY_GCLOUD
 
 
-def project_of(job: Job, login: GoogleLogin) -> str:
-    """Return the id of the project that the job would run in, "" when it cannot be told."""
+def project_of(job: Job, login: GoogleLogin, before: str = "") -> str:
+    """Return the id of the project that the job would run in, "" when it cannot be told.
+
+    `before` is the project that the script sets for gcloud before it submits.
+    """
     if job.project is not None:
         named = get(job.project) or ""
     elif by_gcloud(job):
-        named = login.gcloud_project
+        named = before or login.gcloud_project
     else:
         named = login.project
     return named if _PROJECT.match(named) else ""
@@ -95,9 +97,12 @@ def region_of(job: Job) -> str:
     return named if _REGION.match(named) else ""
 
 
-def create_permission(job: Job) -> str:
-    """Return the permission that starting the job needs."""
-    return CREATE_PIPELINE if job.extra.get("training_pipeline") else CREATE_JOB
+def permissions(job: Job) -> tuple[str, ...]:
+    """Return the permissions that starting the job and looking at it need."""
+    kind = _RESOURCES.get(job.form, "customJobs")
+    if job.extra.get("training_pipeline"):
+        return ("aiplatform.trainingPipelines.create", "aiplatform.trainingPipelines.get")
+    return (f"aiplatform.{kind}.create", f"aiplatform.{kind}.get")
 
 
 def account_of(job: Job) -> str:

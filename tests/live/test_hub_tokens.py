@@ -335,3 +335,25 @@ def test_a_login_that_is_about_to_be_renewed_is_not_called_invalid(
     )
     assert look() == []
     assert any("huggingface_hub renews it" in reason for reason in look.skipped)
+
+
+def test_a_machine_that_sends_no_token_unasked(look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
+    state = base()
+    state.repos[GATED] = Repo(gate="manual", requests={"ada": "accepted"})
+    assert only(look(state, model=GATED)).code == "FT-AUTH-251"
+
+
+def test_only_what_hangs_on_it_is_called_untold(look, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the list of files nothing is lost, unless the job names a revision or a file."""
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    state = base()
+    state.fault, state.fault_at = "500", r"/refs|\?blobs"
+    assert look(state) == []
+    assert look.skipped == []
+    text = SCRIPT.format(model=OPEN, push="").replace('tiny"', 'tiny", revision="v1.0"')
+    assert look(state, job="own.py", text=text) == []
+    assert [r for r in look.skipped if r.startswith("the files of open-org/tiny@v1.0")]
+    assert only(look(state, job="own.py", text=text.replace(OPEN, GATED))).code == "FT-AUTH-003"
+    assert look.skipped == []

@@ -300,6 +300,8 @@ def namespace_mismatch(context: Context, **_: object) -> Iterator[Hit]:
     space = get(job.namespace)
     if not isinstance(space, str) or not space or job.form not in HF_JOBS:
         return
+    if getattr(context.facts.get("hub.jobs"), "kind", ""):
+        return  # the Hub was asked for the right to start it, and told what it may write
     for training in job.trainings:
         value = training.arguments.get("hub_model_id")
         target = get(value)

@@ -94,7 +94,7 @@ def could_not_ask(context: Context, **_: object) -> Iterator[Unsure]:
     """Questions that got no answer, each reason told once."""
     reasons: dict[str, tuple[list[str], str]] = {}
     for name, answer in context.facts.items():
-        if isinstance(answer, Unknown) and not _extra(name):
+        if isinstance(answer, Unknown) and not _extra(context, name):
             reasons.setdefault(answer.reason, ([], answer.needs))[0].append(_about(name))
     for reason, (about, needs) in reasons.items():
         shown = ", ".join(about[:4]) + (f" and {len(about) - 4} more" if len(about) > 4 else "")
@@ -130,10 +130,18 @@ def _about(name: str) -> str:
     }.get(head, head)
 
 
-def _extra(name: str) -> bool:
+def _extra(context: Context, name: str) -> bool:
     """Whether a fact only refines another, so that its lack alone is nothing to report.
 
-    A list of files says more about a repository that is open; no finding hangs on it unless the
-    job names a revision.
+    Branches are listed for a finding on a revision; files say more of a repository that is open.
+    A finding hangs on them only when the job names a revision or a file of such a repository.
     """
-    return name.startswith("hub.files:") and name.endswith("@")
+    if name.startswith("hub.refs:"):
+        return True
+    if not name.startswith("hub.files:"):
+        return False
+    for item in context.facts.get("hub.wanted", ()):
+        if name == f"hub.files:{item.key}" and (item.revision or item.files):
+            access = context.facts.get(f"hub.{item.repo_type}:{item.repo}")
+            return isinstance(access, Access) and access.kind != "open"
+    return True

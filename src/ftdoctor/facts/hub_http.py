@@ -8,7 +8,6 @@ huggingface_hub 0.x (requests), 1.x (httpx) and 2.x (httpx2).
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 from typing import TYPE_CHECKING, Any
@@ -208,9 +207,3 @@ def _wait(headers: Mapping[str, str]) -> str:
     found = re.search(r"\bt=(\d+)", headers.get("RateLimit") or "")
     seconds = found[1] if found else (headers.get("Retry-After") or "").strip()
     return f" for {seconds} seconds more" if seconds.isdigit() else ""
-
-
-def implicit_token_disabled() -> bool:
-    """Whether this machine tells huggingface_hub to send no token by itself."""
-    value = os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "")
-    return value.upper() in {"1", "ON", "YES", "TRUE"}

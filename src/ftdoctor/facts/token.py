@@ -174,7 +174,19 @@ def job_token(job: Job) -> JobToken | None:
         return written
     if job.platform not in ("local", "unknown"):
         return None
-    return local_token()
+    return _kept_at_home(job) or local_token()
+
+
+def _kept_at_home(job: Job) -> JobToken | None:
+    """Return a token of no text when this machine forbids to send one unasked, and nobody asks."""
+    import re
+
+    from ftdoctor.checks.about import code, truthy
+
+    name = "HF_HUB_DISABLE_IMPLICIT_TOKEN"
+    if not truthy(os.environ.get(name)) or re.search(r"\btoken\s*=|\blogin\(", code(job)):
+        return None
+    return JobToken(f"none, as {name} of this machine wants", problem="blank")
 
 
 def _written(job: Job) -> JobToken | None:

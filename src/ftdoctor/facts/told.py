@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: Kind of access -> words.
 _KINDS = {
     "open": "can be read",
-    "not-signed-in": "is gated, and nobody was asked for",
+    "not-signed-in": "is gated, and cannot be read without a token",
     "not-requested": "is gated: access was not given",
     "pending": "is gated: the request is pending",
     "rejected": "is gated: the request was rejected",

@@ -67,7 +67,9 @@ def test_the_job_is_launched_as_it_launches_itself(tmp_path: Path) -> None:
     assert (given.num_processes, given.machine_rank, given.main_process_port) == (8, 1, 1234)
 
 
-def test_fsdp_and_deepspeed_of_the_job_are_in_the_plan(tmp_path: Path, monkeypatch) -> None:
+def test_fsdp_and_deepspeed_of_the_job_are_in_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = """\
 from trl import SFTConfig, SFTTrainer
 SFTTrainer(model="Qwen/Qwen2.5-0.5B", train_dataset=None,

@@ -101,7 +101,8 @@ def _descendants(root: int) -> list[int]:
                     parents[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
             except (OSError, ValueError, IndexError):
                 continue
-    found, last = [], {root}
+    found: list[int] = []
+    last = {root}
     while last:
         last = {number for number, parent in parents.items() if parent in last}
         found += last

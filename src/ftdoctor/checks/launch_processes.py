@@ -41,6 +41,8 @@ def idle_gpus(context: Context, refuses: bool = False, **_: object) -> Iterator[
         return
     if any(t.written_as == "trl-cli" for t in job.trainings):
         return
+    if any("CUDA_VISIBLE_DEVICES" in pool.env for pool in job.pools):
+        return
     text = code(job)
     if re.search(
         r"device_map|torchrun|accelerate\s+launch|deepspeed|mp\.spawn|multiprocessing|vllm|notebook_launcher|CUDA_VISIBLE_DEVICES|tensor_parallel|fsdp|DataParallel|ray\b",

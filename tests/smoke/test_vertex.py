@@ -8,6 +8,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -224,6 +225,41 @@ def test_without_agreement_nothing_is_submitted(bench: Bench, words: tuple, told
     assert code == 2
     assert told in err
     assert bench.vertex.submitted == []
+    assert not bench.state.exists()
+
+
+@pytest.mark.parametrize(
+    ("gpu", "on", "words"),
+    [
+        ("cpu", "local", ("--nodes", "2")),
+        ("cpu", "local", ("--spot",)),
+        ("l4", "hf-jobs", ("--spot",)),
+        ("l4", "hf-jobs", ("--nodes", "2")),
+    ],
+)
+def test_options_that_mean_nothing_there_are_refused(
+    bench: Bench, gpu: str, on: str, words: tuple
+) -> None:
+    code, _, err = bench.run("--gpu", gpu, "--on", on, *words, "--dry-run", gpu="")
+    assert code == 2
+    assert words[0] in err
+
+
+def test_without_a_login_nothing_is_begun(bench: Bench) -> None:
+    bench.endpoint = ""
+    code, _, err = bench.run(*AGREED)
+    assert code == 4
+    assert "gcloud auth application-default login" in err
+    assert not bench.state.exists()
+
+
+def test_where_nothing_listens_nothing_is_begun(bench: Bench) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        bench.endpoint = f"http://127.0.0.1:{held.getsockname()[1]}"
+    code, _, err = bench.run(*AGREED)
+    assert code == 4
+    assert "could not be reached" in err
     assert not bench.state.exists()
 
 
@@ -607,7 +643,7 @@ def test_over_grpc_it_is_the_same(bench: Bench) -> None:
 
 
 #: 200 take minutes; CI takes a sample, FTDOCTOR_INTERRUPTIONS=200 takes them all.
-MANY = int(os.environ.get("FTDOCTOR_INTERRUPTIONS", "25"))
+MANY = int(os.environ.get("FTDOCTOR_INTERRUPTIONS", "15"))
 
 
 @pytest.mark.timeout(3600)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftdoctor.commands.smoke_options import remote_options
+from ftdoctor.commands.smoke_options import refuse_here, remote_options
+from ftdoctor.commands.smoke_plan import plan_options, wish_of
 from ftdoctor.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ MOST_SECONDS = 86400
     type=click.Choice(["local", "hf-jobs", "vertex"]),
     help="Where to run. cpu and local run here; a JOB for HF Jobs runs there.",
 )
+@plan_options
 @remote_options
 @click.option(
     "--timeout",
@@ -68,6 +70,7 @@ def command(job: str | None, **options: Any) -> int:
       ftdoctor smoke train.py                             the job's own arguments, on the CPU
       ftdoctor smoke --gpu local train.py                 on the GPU of this machine
       ftdoctor smoke --gpu l4 --on hf-jobs job.sh         on a GPU of a platform; asks first
+      ftdoctor smoke --gpu l4 --on vertex job.yaml        the same on Vertex AI
       ftdoctor smoke --confirm FT-AUTH-003 job.sh         only what proves the fix of one rule
 
     \b
@@ -119,8 +122,10 @@ def _where(options: dict[str, Any], read: Job | None) -> str:
 def _local(read: Job | None, options: dict[str, Any]) -> int:
     from ftdoctor.smoke.plan import default_plan, plan_for
 
+    refuse_here(options)
     device = "cuda" if options["gpu"] == "local" else "cpu"
-    plan = plan_for(read, device) if read is not None else default_plan(device)
+    wish = wish_of(options, timeout=options["timeout"] or 600.0)
+    plan = plan_for(read, device, wish=wish) if read is not None else default_plan(device, wish)
     plan = _confirming(plan, options)
     if options["dry_run"]:
         click.echo(json.dumps({k: v for k, v in plan.items() if k != "rows"}, indent=2))
@@ -144,14 +149,12 @@ def _remote(read: Job | None, options: dict[str, Any]) -> int:
     from ftdoctor.smoke import run_remote
     from ftdoctor.smoke.plan import default_plan, plan_for
     from ftdoctor.smoke.result import finish
-    from ftdoctor.smoke.wish import Wish
 
     given = _given(options, _where(options, read))
     offer = run_remote.offer_for(given, read)
     device = "cuda" if offer.memory_gb else "cpu"
-    wish = Wish(
-        processes=offer.count if offer.memory_gb else 1, nodes=given.nodes, timeout=given.timeout
-    )
+    gpus = offer.count if offer.memory_gb else 1
+    wish = wish_of(options, timeout=given.timeout, gpus=gpus, nodes=given.nodes)
     plan = plan_for(read, device, wish=wish) if read is not None else default_plan(device, wish)
     plan = _confirming(plan, options)
     if options["dry_run"]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ftdoctor.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -54,3 +56,24 @@ def remote_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def refuse_here(options: dict[str, Any]) -> None:
+    """Refuse options that mean nothing on this machine.
+
+    Raises:
+        UsageError: one of them is given.
+    """
+    given = {
+        "--nodes": options["nodes"] > 1,
+        "--spot": options["spot"],
+        "--token-secret": options["token_secret"],
+        "--send-token": options["send_token"],
+        "--price": options["price"] is not None,
+        "--queue-timeout": options["queue_timeout"] is not None,
+    }
+    for name, there in given.items():
+        if there:
+            raise UsageError(
+                f"{name} is for a run on a platform.", "Leave it out, or add --on vertex."
+            )

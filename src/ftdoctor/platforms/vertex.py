@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ftdoctor.errors import MissingExtra, UnreadableInput, UsageError
+from ftdoctor.errors import FtdoctorError, MissingExtra, UnreadableInput, UsageError
 from ftdoctor.platforms import gcloud_defaults, vertex_clients
-from ftdoctor.platforms.base import JobId, RemoteJob
+from ftdoctor.platforms.base import JobId, Refused, RemoteJob
 from ftdoctor.platforms.vertex_errors import errors
 from ftdoctor.platforms.vertex_facts import between, facts_of
 
@@ -46,6 +46,14 @@ class Vertex:
         if region not in self._clients:
             self._clients[region] = vertex_clients.jobs(region)
         return self._clients[region]
+
+    def login(self) -> None:
+        """Find the caller's credentials, before anything depends on them.
+
+        Raises:
+            UnreadableInput: there are none.
+        """
+        self._jobs(self.region)
 
     def _filled(self, job: JobId) -> JobId:
         project = job.owner or self.project
@@ -154,8 +162,12 @@ class Vertex:
             raise UsageError(
                 f"The request is no custom job: {error}", "Please report it; nothing was started."
             ) from None
+        try:
+            client = self._jobs(job.region)
+        except FtdoctorError as error:  # nothing was sent
+            raise Refused(error.message, error.todo) from None
         with errors(job, "aiplatform.customJobs.create", "roles/aiplatform.user", creating=True):
-            made = self._jobs(job.region).create_custom_job(
+            made = client.create_custom_job(
                 parent=_parent(job),
                 custom_job=aiplatform_v1.CustomJob.wrap(body),
                 retry=None,

@@ -57,6 +57,8 @@ class errors:
             return self._not_found(error)
         if isinstance(error, google.auth.exceptions.RefreshError):
             return UnreadableInput("The Google login has expired or was revoked.", _LOGIN)
+        if isinstance(error, google.auth.exceptions.TransportError):
+            return UnreadableInput("Google could not be reached to log in.", "Check the network.")
         if isinstance(error, exceptions.Unauthorized):
             return UnreadableInput("Google does not accept the credentials.", _LOGIN)
         if isinstance(error, exceptions.TooManyRequests):

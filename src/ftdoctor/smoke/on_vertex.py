@@ -88,18 +88,23 @@ def connect(options: Options, job: Job | None, state: dict[str, Any] | None = No
 
     Raises:
         UsageError: the project is not known.
+        UnreadableInput: nobody is logged in.
     """
     from ftdoctor.platforms.vertex import Vertex
 
     if state is not None:
-        return Vertex(str(state.get("owner") or ""), str(state.get("region") or ""))
+        known = Vertex(str(state.get("owner") or ""), str(state.get("region") or ""))
+        known.login()
+        return known
     project = project_of(options, job)
     if not project:
         raise UsageError(
             "The Google Cloud project of the run is not known.",
             "Add --project PROJECT, or:  gcloud config set project PROJECT",
         )
-    return Vertex(project, region_of(options, job))
+    found = Vertex(project, region_of(options, job))
+    found.login()
+    return found
 
 
 def target(

@@ -89,7 +89,6 @@ def test_the_job_s_own_step_is_compared_priced_and_remembered(tmp_path: Path) ->
 
 def test_the_steps_of_the_job_from_its_rows(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n' * 1001)
     (tmp_path / "train.py").write_text(
         "from datasets import load_dataset\nfrom trl import SFTConfig, SFTTrainer\n"
         "rows = load_dataset('json', data_files='rows.jsonl', split='train')\n"
@@ -98,7 +97,9 @@ def test_the_steps_of_the_job_from_its_rows(tmp_path: Path, monkeypatch: Any) ->
     )
     training = read(["train.py"]).jobs[0].training
     assert training is not None
-    assert rows_of(training) == 1001
+    assert rows_of({"total_rows": 1001}, {}, training) == 1001
+    assert rows_of({}, {"total_rows": 1001}, training) == 1001
+    assert rows_of({}, {}, training) is None
     # 251 batches, 63 steps an epoch (the last is short), as transformers' Trainer counts.
     assert steps_of(training, 1001)[0] == 126
     assert steps_of(training, 1001, processes=2)[0] == 64
@@ -157,6 +158,9 @@ def test_a_death_for_want_of_gpu_memory_is_a_measurement(tmp_path: Path) -> None
     memory = gather(verdict, PLAN, job_of(tmp_path))["memory"]
     assert memory["outcome"] == "oom"
     assert memory["of_the_job"]
+    lines[1] = {**L4, "free_bytes": int(0.6 * L4["memory_bytes"])}
+    assert "memory" not in gather(Verdict("fails", lines, verdict.cause), PLAN, job_of(tmp_path))
+    lines[1] = {**L4, "free_bytes": int(0.98 * L4["memory_bytes"])}
     other = Verdict("fails", lines, {"name": "oom-other-process-on-gpu"})
     assert "memory" not in gather(other, PLAN, job_of(tmp_path))
 

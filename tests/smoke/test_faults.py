@@ -91,7 +91,7 @@ def test_a_fault_of_the_job(
     assert (exit_code, document["verdict"]) == (1, "FAILS")
     assert document["cause"] is not None, document["error_block"]
     assert document["cause"]["code"] == code
-    assert document["cause"]["prove"] == f"ftdoctor smoke --confirm {code} JOB"
+    assert document["cause"]["prove"] == f"ftdoctor smoke --confirm {code} train.py"
     job(tmp_path, row, **mended)
     exit_code, document = smoke(tmp_path, "--confirm", code, "train.py")
     assert (exit_code, document["verdict"]) == (0, "WORKS"), document["error_block"]

@@ -19,6 +19,7 @@ CAUSE = {
     "summary": "SFTConfig(max_seq_length=...) is called max_length now.",
     "explain": "trl renamed max_seq_length to max_length in SFTConfig.",
     "fixes": [{"text": "Write SFTConfig(max_length=...).", "command": "sed -i s/a/b/ train.py"}],
+    "prove": "ftdoctor smoke --confirm FT-API-014 train.py",
 }
 ON_A_GPU = {
     "schema_version": 1,
@@ -156,7 +157,8 @@ FT-API-014 sftconfig-max-seq-length-renamed is still there.
 FT-API-014 sftconfig-max-seq-length-renamed: SFTConfig(max_seq_length=...) is called max_length now.
   trl renamed max_seq_length to max_length in SFTConfig.
   fix: Write SFTConfig(max_length=...).
-       $ sed -i s/a/b/ train.py"""
+       $ sed -i s/a/b/ train.py
+  prove the fix:  ftdoctor smoke --confirm FT-API-014 train.py"""
 MARKDOWN = """\
 ## ftdoctor smoke: WORKS
 

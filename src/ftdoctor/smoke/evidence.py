@@ -107,7 +107,7 @@ def _memory(
     allocated = train.get("peak_allocated_bytes")
     reserved = train.get("peak_reserved_bytes")
     cause = (verdict.cause or {}).get("name")
-    died = verdict.word == "fails" and cause in _OUT_OF_MEMORY
+    died = verdict.word == "fails" and cause in _OUT_OF_MEMORY and not _shared(device)
     if not allocated and not died:
         return {}
     found: dict[str, Any] = {
@@ -127,6 +127,12 @@ def _memory(
         **_predicted(settings, assumed, found),
         **_of_job(settings, job, found["card"]),
     }
+
+
+def _shared(device: Mapping[str, Any]) -> bool:
+    """Whether another process held a good part of the card: what died there may have fitted."""
+    total, free = device.get("memory_bytes"), device.get("free_bytes")
+    return bool(total and free and free < 0.93 * total)
 
 
 def _predicted(
@@ -201,9 +207,8 @@ def _speed(
     start = sum(
         float(s.get("seconds") or 0) for s in verdict.stages if s.get("stage") in _BEFORE_STEPS
     )
-    rows = stage(verdict.stages, "data").get("total_rows")
-    if not isinstance(rows, int) and job.training is not None:
-        rows = rows_of(job.training)
+    data = stage(verdict.stages, "data")
+    rows = rows_of(plan, data, job.training) if job.training is not None else None
     found["real_job"] = outlook(
         job, train, plan, rows=rows, start_seconds=start, usd_per_hour=_price(job, run)
     )

@@ -13,9 +13,7 @@ and loading the real ones comes on top.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job.value import get
@@ -31,8 +29,6 @@ PER = 1000
 REST = 1.10
 #: Share of a full step that a step of ordinary rows takes at least.
 SHORT_ROWS = 0.5
-#: Bytes of a data file that are counted; a larger one is not read for an estimate.
-MOST_BYTES = 256 * 2**20
 
 
 def steps_of(training: Training, rows: int | None, *, processes: int = 1) -> tuple[int | None, str]:
@@ -74,44 +70,16 @@ def steps_of(training: Training, rows: int | None, *, processes: int = 1) -> tup
     return (steps, told) if steps > 0 else (None, "the job trains no steps")
 
 
-def rows_of(training: Training) -> int | None:
-    """Return the rows of the job's data where they lie in JSON lines on this machine, else None."""
-    total = 0
-    for dataset in training.datasets:
-        files = get(dataset.data_files) if dataset.data_files is not None else None
-        if isinstance(files, dict):
-            split = (get(dataset.split) if dataset.split is not None else None) or "train"
-            files = files.get(str(split).partition("[")[0])
-        names = files if isinstance(files, list) else [files or get(dataset.id)]
-        written = get(dataset.split) if dataset.split is not None else ""
-        if "[" in str(written or ""):
-            return None
-        for name in names:
-            count = _lines(str(name))
-            if count is None:
-                return None
-            total += count
-    return total or None
+def rows_of(plan: Mapping[str, Any], data: Mapping[str, Any], training: Training) -> int | None:
+    """Return the rows of the job's data as the plan or the stage `data` counted them, else None.
 
-
-def _lines(path: str) -> int | None:
-    try:
-        if not path.endswith((".jsonl", ".json")) or os.path.getsize(path) > MOST_BYTES:
-            return None
-        with open(path, "rb") as file:
-            first = file.readline()
-            if not first.lstrip().startswith(b"{") or not _is_object(first):
-                return None
-            return 1 + sum(1 for line in file if line.strip())
-    except OSError:
+    Where the job takes a part of a split ("train[:10%]"), the rows of the whole say nothing.
+    """
+    parts = (get(d.split) for d in training.datasets if d.split is not None)
+    rows = data.get("total_rows") or plan.get("total_rows")
+    if not isinstance(rows, int) or any("[" in str(part) for part in parts):
         return None
-
-
-def _is_object(line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
+    return rows
 
 
 def _accumulates_more(plan: Mapping[str, Any]) -> float:

@@ -35,6 +35,11 @@ def finish(
         from ftdoctor.smoke.confirm import outcome, proof_of, rulebook
 
         verdict = outcome(verdict, proof_of(str(plan["confirms"]), rulebook()), plan)
+    if verdict.cause and job is not None:
+        from ftdoctor.rulebook.verify import command
+
+        code, words = verdict.cause["code"], verdict.cause.get("verify") or ()
+        verdict.cause["prove"] = command(code, words, job.place.path) or None
     document = verdict.document(plan)
     if run is not None:
         document["run"] = run

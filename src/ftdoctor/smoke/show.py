@@ -45,6 +45,8 @@ def terminal(document: Mapping[str, Any]) -> str:
         for fix in cause["fixes"][:2]:
             rows += _wrap(f"fix: {fix['text']}", "  ", " " * 7)
             rows += [f"       $ {line}" for line in (fix.get("command") or "").splitlines()]
+        if cause.get("prove"):
+            rows.append(f"  prove the fix:  {cause['prove']}")
     elif block := _block(document):
         rows += ["", _head(document), block]
     notes = (document.get("plan") or {}).get("notes") or ()
@@ -80,6 +82,8 @@ def markdown(document: Mapping[str, Any]) -> str:
         rows += [f"**{cause['code']} {cause['name']}**: {_inline(cause['summary'])}", ""]
         rows += [_inline(cause["explain"]), ""]
         rows += [f"- fix: {_inline(fix['text'])}" for fix in cause["fixes"][:2]]
+        if cause.get("prove"):
+            rows.append(f"- prove it: `{cause['prove']}`")
         rows.append("")
     elif block := _block(document):
         rows += [_head(document), "", "```text", block.replace("```", "'''"), "```", ""]

@@ -118,6 +118,30 @@ def test_a_yes_has_to_be_one(wire, body: bytes) -> None:
     assert isinstance(hub.access("a/b", "model", TOKEN), Unknown)
 
 
+class Routes:
+    """Answers by path, as a mirror that knows only a part of the Hub's addresses."""
+
+    def __init__(self, metadata: dict[str, Any]) -> None:
+        self.metadata = metadata
+
+    def __call__(self, method: str, path: str, token: str) -> hub.Reply:
+        if path.endswith("auth-check"):
+            said = "Sorry, we can't find the page you are looking for."
+            return hub.Reply(404, "", said, {"error": said}, said, path)
+        return hub.Reply(200, "", "", self.metadata, "{}", path)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "kind_of"),
+    [({"gated": False}, "open"), ({"gated": "auto"}, "Unknown"), ({}, "Unknown")],
+)
+def test_a_server_without_auth_check(
+    metadata: dict[str, Any], kind_of: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "send", Routes(metadata))
+    assert kind(hub.access("a/b", "model", TOKEN)) == kind_of
+
+
 def test_write(wire) -> None:
     wire(403, {"error": "You have read access but not the required permissions for this operation"})
     assert kind(hub.access("a/b", "model", TOKEN, write=True)) == "read-only"

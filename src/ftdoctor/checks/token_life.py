@@ -85,9 +85,11 @@ def _declared(use: TokenUse) -> tuple[float | None, str]:
 
 
 def _moment(text: str) -> float | None:
-    """Return the Unix seconds of an ISO time, None when it is none."""
+    """Return the Unix seconds of an ISO time (or of a number of them), None when it is none."""
     from datetime import UTC, datetime
 
+    if re.fullmatch(r"\d{10}(?:\d{3})?", text):
+        return int(text[:10])
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

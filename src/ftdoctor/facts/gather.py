@@ -71,10 +71,12 @@ def _hub_questions(
     online: bool,
 ) -> dict[str, Callable[[], Any]]:
     """Return the questions on a job, by the name of the fact that answers each."""
-    from ftdoctor.facts import hub
-
     text = token.text if token else ""
     submitter = local.text if local else ""
+    if not (text or submitter or online):
+        return {}
+    from ftdoctor.facts import hub
+
     questions: dict[str, Callable[[], Any]] = {}
     if text:
         questions["hub.whoami"] = partial(hub.whoami, text)

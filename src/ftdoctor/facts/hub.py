@@ -47,6 +47,8 @@ _SAID = (
     (r"Access to this resource is disabled", "disabled"),
     (r"Repository not found", "missing-or-private"),
 )
+#: What servers say of an address that they do not know, rather than of a repository.
+_NO_ADDRESS = r"\bpage\b|cannot (?:get|post)|no route"
 #: A file list longer than this may be cut by the server; nothing is then said to be missing.
 _WHOLE = 9000
 
@@ -68,8 +70,7 @@ def classify(status: int, code: str, said: str, *, with_token: bool) -> str:
     if code == "reponotfound":
         return "missing-or-private"
     if status == 404:
-        # "we can't find the page" is the site's word on an address that it does not know.
-        return "" if re.search(r"\bpage\b|cannot (?:get|post)|no route", said, re.I) else "missing"
+        return "unclear"  # the repository, or the question? See `_by_metadata`.
     if status == 401:
         # Anonymous: the Hub hides what does not exist. With a token: the token itself is refused.
         return "invalid-token" if with_token else "missing-or-private"
@@ -92,14 +93,40 @@ def access(repo: str, repo_type: str, token: str, *, write: bool = False) -> Acc
             return _strange(reply)
         return Access(repo, "open", repo_type, "", reply.call, nobody)
     kind = classify(reply.status, reply.code, reply.said, with_token=bool(token))
-    if kind == "missing":
-        kind = "missing-or-private" if isinstance(reply.data, dict) else ""
+    if kind == "unclear":
+        return _by_metadata(repo, repo_type, token, reply, write=write)
     if write and reply.status == 403 and kind in ("", "not-requested"):
         kind = "read-only"
     if not kind and reply.status == 403 and isinstance(reply.data, dict) and reply.said:
         kind = "refused"
     if kind:
         return Access(repo, kind, repo_type, reply.said, reply.call, nobody)
+    return _unknown(reply)
+
+
+def _by_metadata(
+    repo: str, repo_type: str, token: str, reply: Reply, *, write: bool
+) -> Access | Unknown:
+    """Tell what a bare 404 means, which names neither the repository nor the question.
+
+    A mirror may not know `auth-check`. Metadata of a repository that is not gated then shows that
+    it can be read; of a gated one they show nothing.
+    """
+    found = send("GET", f"/api/{repo_type}s/{quote(repo)}", token)
+    if isinstance(found, Unknown):
+        return found
+    if found.ok and isinstance(found.data, dict):
+        if not write and found.data.get("gated") is False:
+            return Access(repo, "open", repo_type, "", found.call, not token)
+        return Unknown(
+            "this server does not answer the question on access",
+            reply.call,
+            "the Hub itself as HF_ENDPOINT",
+        )
+    kind = classify(found.status, found.code, found.said, with_token=bool(token))
+    bare = isinstance(reply.data, dict) and not re.search(_NO_ADDRESS, reply.said, re.I)
+    if kind == "missing-or-private" or (kind == "unclear" and bare):
+        return Access(repo, "missing-or-private", repo_type, reply.said, reply.call, not token)
     return _unknown(reply)
 
 
@@ -195,8 +222,11 @@ def jobs_permission(namespace: str, token: str) -> Access | Unknown:
     kind = classify(reply.status, reply.code, reply.said, with_token=True)
     if reply.status == 403:
         kind = kind if kind in ("org-policy", "invalid-token") else "read-only"
-    if kind == "missing":
-        kind = "missing-or-private" if isinstance(reply.data, dict) else ""
+    if kind == "unclear":
+        unknown_address = re.search(_NO_ADDRESS, reply.said, re.I) or not isinstance(
+            reply.data, dict
+        )
+        kind = "" if unknown_address else "missing-or-private"
     if kind:
         return Access(namespace, kind, "namespace", reply.said, reply.call)
     return _unknown(reply)

@@ -8,6 +8,7 @@ huggingface_hub 0.x (requests), 1.x (httpx) and 2.x (httpx2).
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from typing import TYPE_CHECKING, Any
@@ -44,10 +45,10 @@ class Reply:
 
 
 def endpoint() -> str:
-    """Return the Hub's address as huggingface_hub has it."""
+    """Return the Hub's address as huggingface_hub has it: HF_ENDPOINT, or the Hub itself."""
     from huggingface_hub import constants
 
-    return str(constants.ENDPOINT).rstrip("/")
+    return (os.environ.get("HF_ENDPOINT") or str(constants.ENDPOINT)).rstrip("/")
 
 
 def _host() -> str:

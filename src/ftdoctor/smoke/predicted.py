@@ -87,7 +87,7 @@ def _values(
         autocast = "float16"
     values: dict[str, Any] = {
         "method": "qlora" if four or eight else ("lora" if lora is not None else "full"),
-        "seq_len": plan["max_length"],
+        "seq_len": _length(plan, method),
         "batch_size": plan["batch"],
         "accumulation": arguments.get("gradient_accumulation_steps"),
         "gradient_checkpointing": arguments.get("gradient_checkpointing"),
@@ -119,6 +119,14 @@ def _values(
             "modules_to_save": lora.get("modules_to_save"),
         }
     return values
+
+
+def _length(plan: Mapping[str, Any], method: str) -> int:
+    """Return the tokens of a row; where answers are sampled, the plan's length is the prompt's."""
+    length = int(plan["max_length"])
+    if method == "grpo":
+        length += int((plan.get("arguments") or {}).get("max_completion_length") or 256)
+    return length
 
 
 def _loss(arguments: Mapping[str, Any], method: str) -> str | None:

@@ -231,3 +231,7 @@ class PushServer(HubServer):
         self.held = held or {}
         #: Large files by their SHA-256, as they were uploaded.
         self.large: dict[str, bytes] = {}
+
+    def __enter__(self) -> PushServer:
+        super().__enter__()
+        return self

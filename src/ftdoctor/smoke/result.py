@@ -27,10 +27,16 @@ def finish(
     Only the report goes to stdout. `fmt` is terminal, json or markdown; `run` are the facts of a
     run on a platform; `fingerprint` is the job's mark where the job itself is not at hand.
     """
+    from ftdoctor.redact import redact
     from ftdoctor.smoke import show, state
     from ftdoctor.smoke.evidence import gather
 
-    verdict.evidence = gather(verdict, plan, job, run)
+    try:
+        verdict.evidence = gather(verdict, plan, job, run)
+    except Exception as error:  # a fault of ours must not cost the verdict of a paid run
+        if os.environ.get("FTDOCTOR_DEBUG"):
+            raise
+        click.echo(redact(f"no evidence was gathered (a bug in ftdoctor): {error}"), err=True)
     if plan.get("confirms"):
         from ftdoctor.smoke.confirm import outcome, proof_of, rulebook
 
@@ -43,13 +49,14 @@ def finish(
     document = verdict.document(plan)
     if run is not None:
         document["run"] = run
-    path = state.keep(document, job, fingerprint)
+    try:
+        kept = f"kept in {os.path.relpath(state.keep(document, job, fingerprint))}"
+    except OSError as error:  # what was paid for is told all the same
+        kept = f"the result could not be kept: {error}"
     if fmt == "json":
         click.echo(json.dumps(document, indent=2))
     else:
-        from ftdoctor.redact import redact
-
         text = show.markdown(document) if fmt == "markdown" else show.terminal(document)
         click.echo(redact(text))
-    click.echo(f"kept in {os.path.relpath(path)}", err=True)
+    click.echo(redact(kept), err=True)
     return verdict.exit_code

@@ -131,7 +131,13 @@ def _take(edit: Edit, texts: dict[str, str], taken: dict[str, list[tuple[int, in
         source = Source(place.path, text)
         start = source.offset(place.line, place.column)
         end = source.offset(place.end_line, place.end_column)
-        span = (start, end, _with_quotes(text[start:end], change.text))
+        if place.path.endswith(".ipynb"):
+            fresh = _in_notebook(text, start, end, change.text)
+            if fresh is None:
+                return "the notebook does not keep this line in a string of its own"
+        else:
+            fresh = _with_quotes(text[start:end], change.text)
+        span = (start, end, fresh)
         for other in taken.get(place.path, []):
             if span != other and span[0] < other[1] and other[0] < span[1]:
                 return "it overlaps another edit; run --fix again"
@@ -148,6 +154,23 @@ def _take(edit: Edit, texts: dict[str, str], taken: dict[str, list[tuple[int, in
     for path, spans in new.items():
         taken.setdefault(path, []).extend(spans)
     return ""
+
+
+def _in_notebook(text: str, start: int, end: int, new: str) -> str | None:
+    """Return a replacement as it is written in the JSON of a notebook, None when it cannot be.
+
+    Whole lines of the file may be taken out; anything else has to stay inside one string.
+    """
+    from ftdoctor.job.escaped import plain, written
+
+    line = text.rfind("\n", 0, start) + 1
+    if not new and start == line and text[end - 1 : end] == "\n":
+        return ""
+    old = plain(text[start:end])
+    if old is None:
+        return None
+    indent = text[line : len(text) - len(text[line:].lstrip(" \t"))]
+    return written(_with_quotes(old, new), text, indent)
 
 
 def apply(changes: Iterable[FileChange]) -> None:

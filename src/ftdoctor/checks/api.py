@@ -95,7 +95,7 @@ def _mapped(edit: ApiEdit, source: Source) -> Edit | None:
     for change in edit.changes:
         place = source.place(change.line, change.column, change.end_line, change.end_column)
         text = change.text
-        if "\n" in text and not source.is_file:
+        if "\n" in text and not source.is_file and not source.escapes:
             margin = source.place(change.line, 1)
             line = source.whole.split("\n")[margin.line - 1]
             indent = line[: margin.column - 1]

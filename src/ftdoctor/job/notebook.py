@@ -94,8 +94,8 @@ class _Notebook:
         if first:
             _renumber(tree, first)
         inner = Source(
-            cell.source.path, parts.python, cell.source.lines, cell.source.context, False,
-            self.source.text,
+            cell.source.path, parts.python, cell.source.lines, cell.source.context, True,
+            self.source.text, True,
         )  # fmt: skip
         self.python.append(inner)
         self.run.file(inner, tree)
@@ -119,7 +119,8 @@ class _Notebook:
         if parts.appends and kept is not None:
             both = kept.text.rstrip("\n") + "\n" + body.text
             lines = (kept.lines or ((1, 1),))[: kept.text.rstrip("\n").count("\n") + 1]
-            body = Source(body.path, both, lines + body.lines, body.context, False, body.whole)
+            spots = lines + body.lines
+            body = Source(body.path, both, spots, body.context, True, body.whole, True)
         self.env.written[parts.writes] = body
 
     # Commands
@@ -155,8 +156,12 @@ class _Notebook:
         from ftdoctor.job.shell import read_script
 
         block = cell.source.block(command.first, min(command.last, len(cell.source.lines)), "")
+        # The text begins behind the sign of the command.
+        ahead = cell.source.line_text(command.first).find(command.text.split("\n")[0])
+        start = cell.source.place(command.first, max(0, ahead) + 1)
+        lines = ((start.line, start.column), *block.lines[1:])
         shell = Source(
-            block.path, command.text, block.lines, cell.source.context, False, self.source.text
+            block.path, command.text, lines, cell.source.context, True, self.source.text, True
         )
         variables: dict[str, Value[str]] = {}
         for name, item in {**_environment(self.run), **call.kwargs}.items():
@@ -181,8 +186,9 @@ class _Notebook:
             "\n".join(part.text for part in self.python),
             tuple(line for part in self.python for line in part.lines[: part.text.count("\n") + 1]),
             "",
-            False,
+            True,
             self.source.text,
+            True,
         )
         script = Script(whole, "notebook")
         found = trainings_of(self.run, script, "notebook")

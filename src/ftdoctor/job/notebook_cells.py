@@ -169,7 +169,7 @@ def _cell(source: Source, starts: list[int], first: int, body: Any, number: int)
     needed = text.count("\n") + 1
     lines += [lines[-1]] * (needed - len(lines)) if lines else [(1, 1)]
     whole = source.whole or source.text
-    inner = Source(source.path, text, tuple(lines), f"cell {number}", False, whole)
+    inner = Source(source.path, text, tuple(lines), f"cell {number}", True, whole, True)
     return Cell(number, inner)
 
 

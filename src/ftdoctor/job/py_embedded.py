@@ -75,7 +75,9 @@ def _spread(
         return None
     spots += [last] * (text.count("\n") + 1 - len(spots))
     whole = first.source.whole or first.source.text
-    return Source(path, text, tuple(spots), context, exact=False, whole=whole)
+    return Source(
+        path, text, tuple(spots), context, exact=False, whole=whole, escapes=first.source.escapes
+    )
 
 
 def _lines(at: At, text: str) -> tuple[tuple[tuple[int, int], ...], bool]:

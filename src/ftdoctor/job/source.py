@@ -49,6 +49,8 @@ class Source:
     exact: bool = True
     #: The whole file; the same object when this source is the file itself.
     whole: str = field(default="", repr=False)
+    #: Each line stands inside a JSON string of the file (a notebook): columns count its escapes.
+    escapes: bool = False
 
     @property
     def is_file(self) -> bool:
@@ -85,11 +87,25 @@ class Source:
             return line, column
         index = min(line - 1, len(self.lines) - 1)
         outer_line, first_column = self.lines[index]
+        if self.escapes:
+            from ftdoctor.job.escaped import column_of
+
+            found = column_of(self.whole, outer_line, first_column, self.line_text(line), column)
+            return outer_line, found or first_column
         return outer_line, first_column + column - 1
+
+    def _found(self, line: int) -> bool:
+        """Whether a line stands in the file as it is here; it does not where it was rewritten."""
+        from ftdoctor.job.escaped import column_of
+
+        outer_line, first_column = self.lines[min(line - 1, len(self.lines) - 1)]
+        return column_of(self.whole, outer_line, first_column, self.line_text(line), 1) > 0
 
     def place(self, line: int, column: int = 1, end_line: int = 0, end_column: int = 0) -> Place:
         """Return the place in the file of a span of the fragment (all from 1)."""
         outer_line, outer_column = self._outer(line, column)
+        if end_line and self.escapes and not (self._found(line) and self._found(end_line)):
+            end_line = 0
         if not end_line:
             return Place(self.path, outer_line, outer_column, context=self.context)
         outer_end_line, outer_end_column = self._outer(end_line, end_column)
@@ -117,6 +133,7 @@ class Source:
             joined or self.context,
             exact and self.exact,
             self.whole or self.text,
+            self.escapes,
         )
 
     def block(self, first_line: int, last_line: int, context: str, indent: int = 0) -> Source:

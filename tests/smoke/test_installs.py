@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,8 +47,8 @@ def test_commands_keep_their_order_and_index(script) -> None:
         "pip install -U 'trl==1.16.0' transformers",
         "pip install --no-deps unsloth",
     )
-    pip = "python3 -m pip install --quiet"
-    assert text.split(" && ") == [
+    pip = "get --quiet"
+    assert text.split("\n")[-1].split(" && ") == [
         f"{pip} --index-url {WHL} torch torchvision",
         f"{pip} --upgrade trl==1.16.0 transformers",
         f"{pip} --no-deps unsloth",
@@ -77,10 +78,35 @@ def test_words_of_the_shell_are_quoted(script) -> None:
 
 def test_a_file_that_may_be_in_the_image_is_installed_there(script) -> None:
     text, _ = script("pip install -r requirements.txt")
-    assert text.startswith("{ test ! -f requirements.txt || python3 -m pip install --quiet -r ")
+    assert "{ test ! -f requirements.txt || get --quiet -r requirements.txt; }" in text
 
 
 def test_an_index_with_a_password_is_not_passed_on(script) -> None:
     text, _ = script("pip install trl --extra-index-url https://me:se-cret-word9@pypi.example/x")
     assert "se-cret-word9" not in text
     assert "trl" in text
+
+
+@pytest.mark.parametrize("pip", [True, False])
+def test_uv_stands_for_pip_where_there_is_none(script, tmp_path: Path, pip: bool) -> None:
+    text, _ = script("pip install trl==1.16.0")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "python3").write_text(
+        "#!/bin/sh\n"
+        f'[ "$1" = -m ] && {"echo with-pip $*" if pip else "exit 1"}\n'
+        '[ "$1" = -c ] && echo "ran $2"\nexit 0\n'
+    )
+    (folder / "uv").write_text("#!/bin/sh\necho with-uv $*\n")
+    for name in ("python3", "uv"):
+        (folder / name).chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", text, "the program"],
+        env={"PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("with-pip -m pip install --quiet trl==1.16.0" in done.stdout) is pip
+    assert ("with-uv pip install --python python3" in done.stdout) is not pip
+    assert done.stdout.endswith("ran the program\n")

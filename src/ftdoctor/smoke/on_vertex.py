@@ -114,7 +114,7 @@ def target(
     region, found = region_of(options, job), offer(options, job)
     usd, told = _price(found, region, options)
     project = project_of(options, job)
-    notes: list[str] = []
+    notes = _other_place(options, job)
     secret = _secret(options, job, project, notes)
     token = "" if secret else _token(options, job, plan, notes, ask=platform is not None)
     request = build(
@@ -143,6 +143,21 @@ def target(
         nodes=options.nodes,
         token=bool(token or secret),
     )
+
+
+def _other_place(options: Options, job: Job | None) -> list[str]:
+    """Return a note for a project or region that the job has and that is not known here."""
+    if job is None or job.platform != "vertex":
+        return []
+    unknown = [
+        name
+        for name, given, own in (
+            ("project", options.project, job.project),
+            ("region", options.region, job.region),
+        )
+        if own is not None and not own.known and not given
+    ]
+    return [f"the {name} of the job is not known here: gcloud's stands for it" for name in unknown]
 
 
 def _price(found: Offer, region: str, options: Options) -> tuple[float, str]:

@@ -146,10 +146,7 @@ class Runner:
     def _end_lost(self, error: BaseException) -> None:
         """Find the job whose answer was lost and end it."""
         try:
-            for look in range(3):
-                if found := self.known():
-                    break
-                self.stop.sleep(min(2.0, self.limits.poll) if look < 2 else 0)
+            found = self.surely_known()
         except FtdoctorError:
             said = getattr(error, "message", type(error).__name__)
             raise UnreadableInput(
@@ -184,6 +181,15 @@ class Runner:
         return self.stop.within(
             self.limits.answer, lambda: self.platform.find(LABEL, state["key"]), stops=False
         )
+
+    def surely_known(self, looks: int = 3) -> list[JobId]:
+        """Return the jobs of the state file; one that was just made may not be listed at once."""
+        for look in range(looks):
+            if look:
+                time.sleep(min(2.0, self.limits.poll))
+            if found := self.known():
+                return found
+        return []
 
     def end(self, job: JobId) -> bool:
         """Cancel a job and look until it has ended; False when that could not be verified."""

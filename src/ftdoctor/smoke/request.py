@@ -24,6 +24,12 @@ UV_IMAGE = "ghcr.io/astral-sh/uv:python3.12-bookworm"
 LABEL = "ftdoctor-smoke"
 #: One environment variable holds at most 128 KiB on Linux (MAX_ARG_STRLEN, binfmts.h).
 MOST_PLAN_BYTES = 96 * 1024
+#: pip where python3 has it, else uv (an environment made by uv has no pip).
+_GET = (
+    'get() { if python3 -m pip --version >/dev/null 2>&1; then python3 -m pip install "$@"; '
+    "else uv pip install --python python3 --break-system-packages "
+    '--index-strategy unsafe-best-match "$@"; fi; }'
+)
 #: Registries that Hugging Face Jobs cannot pull from: they ask for a Google login.
 _PRIVATE = ("pkg.dev", "gcr.io")
 
@@ -92,7 +98,7 @@ def build(
     """Return the request for HF Jobs. `timeout` in seconds; `key` marks the job as this run's."""
     notes: list[str] = []
     image = _image(job, notes)
-    env = {"PYTHONUNBUFFERED": "1", **job_environment(job, notes)}
+    env = {"PYTHONUNBUFFERED": "1", **job_environment(job, notes, ("HF_TOKEN",))}
     secrets = {"HF_TOKEN": token}
     packed = encoded(plan)
     if plan.get("rows"):
@@ -115,11 +121,18 @@ def _image(job: Job | None, notes: list[str]) -> str:
     return image or UV_IMAGE
 
 
-def job_environment(job: Job | None, notes: list[str]) -> dict[str, str]:
-    """Return the job's environment where it is known and holds no secret."""
+def job_environment(
+    job: Job | None, notes: list[str], given: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """Return the job's environment where it is known and holds no secret.
+
+    Variables of `given` are set by the run itself.
+    """
     pool = job.pool if job is not None else None
     kept = {}
     for name, value in (pool.env if pool is not None else {}).items():
+        if name in given:
+            continue
         text = get(value)
         if not isinstance(text, str) or names_secret(name) or redact(text) != text:
             notes.append(f"the variable {name} is not passed on")
@@ -158,11 +171,10 @@ def pip_command(
     files = files_of_the_image(job) if own_image else []
     if not wanted and not files:
         return ["python3", "-c", start + program()]
-    pip = ["python3", "-m", "pip", "install"]
     lines = [
-        f"{{ test ! -f {shlex.quote(name)} || {shlex.join([*pip, '--quiet', '-r', name])}; }}"
+        f"{{ test ! -f {shlex.quote(name)} || {shlex.join(['get', '--quiet', '-r', name])}; }}"
         for name in files
     ]
-    lines += [shlex.join([*pip, *group.pip()]) for group in wanted]
-    script = " && ".join([*lines, 'exec python3 -c "$0"'])
+    lines += [shlex.join(["get", *group.pip()]) for group in wanted]
+    script = f"{_GET}\n" + " && ".join([*lines, 'exec python3 -c "$0"'])
     return ["sh", "-c", script, start + program()]

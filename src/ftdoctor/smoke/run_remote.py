@@ -126,7 +126,7 @@ def resume(options: Options) -> tuple[Verdict, Any]:
 
     with Stop() as stop:
         runner = _runner(platform, state, stop, options)
-        found = runner.known()
+        found = runner.surely_known()
         if not found:
             running.finish()
             raise UnreadableInput(
@@ -149,7 +149,7 @@ def cancel(options: Options) -> None:
 
     with Stop() as stop:
         runner = _runner(platform, state, stop, options)
-        found = runner.known()
+        found = runner.surely_known()
         if found:
             tell(f"cancelling job {found[0]}; it may take a minute or more to end")
         for job in found:

@@ -68,7 +68,8 @@ def build(
     """
     notes: list[str] = []
     image, own = _image(job, offer, notes)
-    env = {"PYTHONUNBUFFERED": "1", **job_environment(job, notes)}
+    given = ("HF_TOKEN",) if token or secret else ()
+    env = {"PYTHONUNBUFFERED": "1", **job_environment(job, notes, given)}
     if not own:
         env["PIP_BREAK_SYSTEM_PACKAGES"] = "1"
     env["FTDOCTOR_SMOKE"] = encoded(plan)

@@ -153,7 +153,8 @@ class Watch:
         """
         log, same = "", 0
         problem: FtdoctorError | None = None
-        until = time.monotonic() + (self.limits.late if self.state.get("started") else 0.0)
+        began = time.monotonic()
+        late = self.limits.late if self.state.get("started") else 0.0
         while True:
             problem = None
             try:
@@ -162,9 +163,12 @@ class Watch:
                 log = found
             except FtdoctorError as error:
                 problem = error
-            if problem is None and (_complete(log) or (seen.failed and same >= 3)):
+            waited = time.monotonic() - began
+            # A job that failed may have been killed without a word: it is waited for less long.
+            settled = seen.failed and same >= 3 and waited > late / 3
+            if problem is None and (_complete(log) or settled):
                 return log
-            if time.monotonic() >= until:
+            if waited >= late:
                 break
             self.stop.sleep(min(2.0, self.limits.poll))
         if problem is not None:

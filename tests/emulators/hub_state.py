@@ -39,6 +39,8 @@ class Repo:
     #: Said with status 403 to everybody.
     closed: str = ""
     requests: dict[str, str] = field(default_factory=dict)
+    #: The model that an adapter was made for.
+    base: str = ""
     #: Branches and tags besides main, and files with their sizes in bytes, the same at each.
     revisions: tuple[str, ...] = ()
     files: dict[str, int] = field(
@@ -182,6 +184,7 @@ def metadata(
         "sha": "a" * 40,
         "private": found.private,
         "gated": found.gate or False,
+        **({"config": {"peft": {"base_model_name_or_path": found.base}}} if found.base else {}),
         "siblings": [{"rfilename": name, "size": size} for name, size in found.files.items()],
     }
 

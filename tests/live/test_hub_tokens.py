@@ -357,3 +357,31 @@ def test_only_what_hangs_on_it_is_called_untold(look, monkeypatch: pytest.Monkey
     assert [r for r in look.skipped if r.startswith("the files of open-org/tiny@v1.0")]
     assert only(look(state, job="own.py", text=text.replace(OPEN, GATED))).code == "FT-AUTH-003"
     assert look.skipped == []
+
+
+def test_a_gated_data_set_has_its_own_page(look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    state = base()
+    state.repos["datasets/gate-org/notes"] = Repo(gate="auto")
+    text = SCRIPT.format(model=OPEN, push="") + "\nfrom datasets import load_dataset\n"
+    text += 'data = load_dataset("gate-org/notes", split="train")\n'
+    found = only(look(state, job="own.py", text=text))
+    assert found.code == "FT-AUTH-003"
+    assert "gated dataset gate-org/notes" in found.summary
+    assert "https://huggingface.co/datasets/gate-org/notes signed in as ada" in found.fixes[0].text
+
+
+def test_the_gated_base_of_an_open_adapter(look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    state = base()
+    files = {"adapter_config.json": 600, "adapter_model.safetensors": 10_000}
+    state.repos["ada/adapter"] = Repo(files=files, base=GATED)
+    text = SCRIPT.format(model="ada/adapter", push="").replace(
+        "AutoModelForCausalLM.from", "AutoPeftModelForCausalLM.from"
+    ).replace("from transformers import AutoModelForCausalLM,", "from peft import AutoPeftModelForCausalLM\nfrom transformers import")  # fmt: skip
+    found = only(look(state, job="own.py", text=text))
+    assert found.code == "FT-AUTH-003"
+    assert GATED in found.summary
+    assert "base of the adapter ada/adapter" in found.fixes[0].text
+    state.repos[GATED].requests = {"ada": "accepted"}
+    assert look(state, job="own.py", text=text) == []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ftdoctor.facts import hub
+from ftdoctor.facts import hub, hub_files
 from ftdoctor.facts.told import disk_bytes, per_hour
 from ftdoctor.facts.value import (
     Access,
@@ -218,21 +218,21 @@ def test_files_and_revisions(wire) -> None:
         {"rfilename": "c"},
     ]
     wire(200, {"id": "a/b", "siblings": rows})
-    found = hub.files("a/b", "model", TOKEN)
+    found = hub_files.files("a/b", "model", TOKEN)
     assert isinstance(found, RepoFiles)
     assert found.files == {"a.bin": 3, "b": 5, "c": None}
     assert found.complete
     wire(200, {"id": "a/b", "siblings": []})
-    empty = hub.files("a/b", "model", TOKEN)
+    empty = hub_files.files("a/b", "model", TOKEN)
     assert isinstance(empty, RepoFiles)
     assert not empty.complete  # nothing is called missing from a list that may not be one
     for said, code in (("Invalid rev id: x", ""), ("no", "RevisionNotFound")):
         wire(404, {"error": said}, x_error_code=code)
-        assert isinstance(hub.files("a/b", "model", TOKEN, "x"), NoRevision)
+        assert isinstance(hub_files.files("a/b", "model", TOKEN, "x"), NoRevision)
     wire(404, {"error": "Repository not found"}, x_error_code="RepoNotFound")
-    assert isinstance(hub.files("a/b", "model", TOKEN, "x"), Unknown)
+    assert isinstance(hub_files.files("a/b", "model", TOKEN, "x"), Unknown)
     wire(200, {"branches": [{"name": "main"}], "tags": [{"name": "v1"}], "converts": []})
-    names = hub.refs("a/b", "model", TOKEN)
+    names = hub_files.refs("a/b", "model", TOKEN)
     assert isinstance(names, Refs)
     assert names.names == ("main", "v1")
 

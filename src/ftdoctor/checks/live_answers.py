@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from ftdoctor.checks.context import Context
     from ftdoctor.facts.token import JobToken
-    from ftdoctor.job.model import Job
     from ftdoctor.job.source import Place
 
 
@@ -68,8 +67,13 @@ def silenced(context: Context) -> bool:
     )
 
 
-def place_of(job: Job, repo: str) -> Place | None:
-    """Return where the job names a repository."""
+def place_of(context: Context, repo: str) -> Place | None:
+    """Return where the job names a repository, or the adapter that it is the base of."""
+    job = context.job
+    for item in context.facts.get("hub.wanted", ()):
+        if item.repo == repo and item.place is not None:
+            found: Place = item.place
+            return found
     for training in job.trainings:
         for value in (
             training.model,

@@ -68,7 +68,7 @@ def repository(context: Context, kinds: list[str], **_: object) -> Iterator[Hit 
                 severity = "warning"
             told = values(context, answer)
             yield Hit(
-                place_of(context.job, answer.repo),
+                place_of(context, answer.repo),
                 told,
                 told,
                 severity=severity,
@@ -80,6 +80,12 @@ def repository(context: Context, kinds: list[str], **_: object) -> Iterator[Hit 
 def _advice(context: Context, answer: Access) -> Iterator[Fix]:
     """Yield what to do in just this case: the page to open and the account to open it as."""
     token = followed(context)
+    for item in context.facts.get("hub.wanted", ()):
+        if item.repo == answer.repo and item.base_of:
+            yield Fix(
+                f"{answer.repo} is the base of the adapter {item.base_of} and is loaded with it; "
+                f"{values(context, answer)['account']} needs access to both."
+            )
     who = values(context, answer)["account"]
     where = values(context, answer)["page"]
     if answer.kind in ("not-requested", "reset"):
@@ -127,4 +133,4 @@ def not_signed_in(context: Context, **_: object) -> Iterator[Hit | Unsure]:
             )
             continue
         told = values(context, answer)
-        yield Hit(place_of(job, answer.repo), told, told)
+        yield Hit(place_of(context, answer.repo), told, told)

@@ -50,7 +50,7 @@ def output_read_only(context: Context, **_: object) -> Iterator[Hit]:
             continue
         told = values(context, answer) | {"why": _why_no_write(context, answer)}
         summary = "The job cannot write to {repo}: {why}."
-        yield Hit(place_of(context.job, answer.repo), told, told, summary=summary)
+        yield Hit(place_of(context, answer.repo), told, told, summary=summary)
     if not asked and not any(n.startswith("hub.write:") for n in context.facts):
         yield from _nowhere(context)
 
@@ -178,4 +178,4 @@ def output_not_creatable(context: Context, **_: object) -> Iterator[Hit | Unsure
         elif why:
             told = values(context, answer) | {"why": why, "basis": "inferred from role and scope"}
             summary = "{repo} does not exist and the job can hardly create it: {why}."
-            yield Hit(place_of(context.job, answer.repo), told, told, summary=summary)
+            yield Hit(place_of(context, answer.repo), told, told, summary=summary)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.facts.ask import ask
-from ftdoctor.facts.repos import hub_id, outputs, wanted
+from ftdoctor.facts.repos import Wanted, hub_id, outputs, wanted
 from ftdoctor.facts.token import JobToken, held_here, job_token, local_token
-from ftdoctor.facts.value import Unknown
+from ftdoctor.facts.value import RepoFiles, Unknown
 from ftdoctor.job.value import get
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ftdoctor.facts.repos import Wanted
     from ftdoctor.job.model import Job
 
 __all__ = ["gatherer", "hub_id"]
@@ -57,9 +57,37 @@ def _gather(
     questions = {name: q for name, q in questions.items() if name not in facts}
     if not questions:
         return facts
+    begun = time.monotonic()
     answers = _answer(questions, deadline)
+    bases = _bases(repos, answers)
+    left = deadline - (time.monotonic() - begun)
+    if bases and left > 0:  # an adapter loads its base: the one question that needs an answer first
+        text = token.text if token else ""
+        more = {
+            f"hub.model:{item.repo}": partial(_access, item.repo, "model", text) for item in bases
+        }
+        answers |= ask(more, left)
+        facts["hub.wanted"] = [*repos, *bases]
     told |= {(key, name): answer for name, answer in answers.items() if name.startswith("hub.")}
     return facts | answers
+
+
+def _access(repo: str, repo_type: str, text: str) -> Any:
+    from ftdoctor.facts import hub
+
+    return hub.access(repo, repo_type, text)
+
+
+def _bases(repos: list[Wanted], answers: Mapping[str, Any]) -> list[Wanted]:
+    """Return the base models of adapters that the job loads as its model, and names nowhere."""
+    named = {item.repo for item in repos}
+    found = []
+    for item in repos:
+        listed = answers.get(f"hub.files:{item.key}")
+        base = listed.base if isinstance(listed, RepoFiles) else ""
+        if item.loads == "full" and base not in named and hub_id(base):
+            found.append(Wanted(base, "model", item.place, base_of=item.repo))
+    return found
 
 
 def _hub_questions(
@@ -75,7 +103,7 @@ def _hub_questions(
     submitter = local.text if local else ""
     if not (text or submitter or online):
         return {}
-    from ftdoctor.facts import hub
+    from ftdoctor.facts import hub, hub_files
 
     questions: dict[str, Callable[[], Any]] = {}
     if text:
@@ -91,11 +119,11 @@ def _hub_questions(
             if item.repo_type == "dataset" and not (item.revision or item.files):
                 continue
             questions[f"hub.files:{item.key}"] = partial(
-                hub.files, item.repo, item.repo_type, text, item.revision
+                hub_files.files, item.repo, item.repo_type, text, item.revision
             )
             if item.revision:
                 questions[f"hub.refs:{item.repo_type}:{item.repo}"] = partial(
-                    hub.refs, item.repo, item.repo_type, text
+                    hub_files.refs, item.repo, item.repo_type, text
                 )
     if text:
         for out in outputs(job):
@@ -129,11 +157,11 @@ def _answer(questions: dict[str, Callable[[], Any]], deadline: float) -> dict[st
         return ask(questions, deadline)
     import threading
 
-    from ftdoctor.facts import hub
+    from ftdoctor.facts.hub_http import reachable
 
     problem: list[str] = []
     probe = threading.Thread(
-        target=lambda: problem.append(hub.reachable(min(_PATIENCE, deadline))), daemon=True
+        target=lambda: problem.append(reachable(min(_PATIENCE, deadline))), daemon=True
     )
     probe.start()
 

@@ -10,21 +10,11 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ftdoctor.facts.hub_http import Reply, reachable, send
-from ftdoctor.facts.value import (
-    Access,
-    Account,
-    NoRevision,
-    Refs,
-    RepoFiles,
-    TokenRefused,
-    Unknown,
-)
+from ftdoctor.facts.hub_http import Reply, as_dict, as_list, not_hub_form, not_told, send
+from ftdoctor.facts.value import Access, Account, TokenRefused, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-__all__ = ["access", "files", "hardware", "jobs_permission", "reachable", "refs", "whoami"]
 
 #: (what the server says, kind); first match wins. Old and new wording.
 _SAID = (
@@ -49,8 +39,6 @@ _SAID = (
 )
 #: What servers say of an address that they do not know, rather than of a repository.
 _NO_ADDRESS = r"\bpage\b|cannot (?:get|post)|no route"
-#: A file list longer than this may be cut by the server; nothing is then said to be missing.
-_WHOLE = 9000
 
 
 def classify(status: int, code: str, said: str, *, with_token: bool) -> str:
@@ -90,7 +78,7 @@ def access(repo: str, repo_type: str, token: str, *, write: bool = False) -> Acc
     nobody = not token
     if reply.ok:
         if reply.data is None and reply.text.strip().strip('"').lower() not in ("", "ok"):
-            return _strange(reply)
+            return not_hub_form(reply)
         return Access(repo, "open", repo_type, "", reply.call, nobody)
     kind = classify(reply.status, reply.code, reply.said, with_token=bool(token))
     if kind == "unclear":
@@ -101,7 +89,7 @@ def access(repo: str, repo_type: str, token: str, *, write: bool = False) -> Acc
         kind = "refused"
     if kind:
         return Access(repo, kind, repo_type, reply.said, reply.call, nobody)
-    return _unknown(reply)
+    return not_told(reply)
 
 
 def _by_metadata(
@@ -127,18 +115,7 @@ def _by_metadata(
     bare = isinstance(reply.data, dict) and not re.search(_NO_ADDRESS, reply.said, re.I)
     if kind == "missing-or-private" or (kind == "unclear" and bare):
         return Access(repo, "missing-or-private", repo_type, reply.said, reply.call, not token)
-    return _unknown(reply)
-
-
-def _strange(reply: Reply) -> Unknown:
-    return Unknown(
-        "the answer is not in the form that the Hub gives", reply.call, "a look at HF_ENDPOINT"
-    )
-
-
-def _unknown(reply: Reply) -> Unknown:
-    said = f": {reply.said[:120]}" if reply.said else ""
-    return Unknown(f"the Hub answered {reply.status}{said}", reply.call, "trying again later")
+    return not_told(reply)
 
 
 def whoami(token: str) -> Account | TokenRefused | Unknown:
@@ -151,28 +128,20 @@ def whoami(token: str) -> Account | TokenRefused | Unknown:
     ):
         return TokenRefused(reply.said or f"status {reply.status}", reply.call)
     if not reply.ok:
-        return _unknown(reply)
+        return not_told(reply)
     if not isinstance(reply.data, dict) or not isinstance(reply.data.get("name"), str):
-        return _strange(reply)
+        return not_hub_form(reply)
     return account(reply.data, reply.call)
-
-
-def _dict(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def account(data: Mapping[str, Any], call: str = "") -> Account:
     """Return the account that a body of /api/whoami-v2 states; a part left out is not known."""
-    auth = _dict(data.get("auth"))
-    stated = _dict(auth.get("accessToken"))
-    role = stated.get("role") or _dict(data.get("scope")).get("role") or ""
+    auth = as_dict(data.get("auth"))
+    stated = as_dict(auth.get("accessToken"))
+    role = stated.get("role") or as_dict(data.get("scope")).get("role") or ""
     fine = stated.get("fineGrained")
-    orgs = [o for o in _list(data.get("orgs")) if isinstance(o.get("name"), str)]
-    gated = _dict(fine).get("canReadGatedRepos")
+    orgs = [o for o in as_list(data.get("orgs")) if isinstance(o.get("name"), str)]
+    gated = as_dict(fine).get("canReadGatedRepos")
     return Account(
         name=str(data["name"]),
         kind=str(auth.get("type") or data.get("type") or ""),
@@ -203,8 +172,8 @@ def _permissions(
     everywhere = fine.get("global")
     if isinstance(everywhere, list):
         found[""] = frozenset(str(p) for p in everywhere)
-    for item in _list(fine.get("scoped")):
-        entity, held = _dict(item.get("entity")), item.get("permissions")
+    for item in as_list(fine.get("scoped")):
+        entity, held = as_dict(item.get("entity")), item.get("permissions")
         name = entity.get("name") or names.get(entity.get("_id") or entity.get("id")) or "?"
         key = f"{entity.get('type', 'user')}:{name}"
         if isinstance(held, list):
@@ -229,7 +198,7 @@ def jobs_permission(namespace: str, token: str) -> Access | Unknown:
         kind = "" if unknown_address else "missing-or-private"
     if kind:
         return Access(namespace, kind, "namespace", reply.said, reply.call)
-    return _unknown(reply)
+    return not_told(reply)
 
 
 def hardware(token: str) -> dict[str, dict[str, Any]] | Unknown:
@@ -238,58 +207,7 @@ def hardware(token: str) -> dict[str, dict[str, Any]] | Unknown:
     if isinstance(reply, Unknown):
         return reply
     if not reply.ok:
-        return _unknown(reply)
-    rows = reply.data if isinstance(reply.data, list) else _dict(reply.data).get("hardware")
-    found = {str(row["name"]): dict(row) for row in _list(rows) if row.get("name")}
-    return found or _strange(reply)
-
-
-def files(
-    repo: str, repo_type: str, token: str, revision: str = ""
-) -> RepoFiles | NoRevision | Unknown:
-    """Ask for the files of a repository and their sizes, at a revision ("" for its main branch).
-
-    The metadata of a gated repository is open to all: this says nothing about access.
-    """
-    at = f"/revision/{quote(revision, safe='')}" if revision else ""
-    reply = send("GET", f"/api/{repo_type}s/{quote(repo)}{at}?blobs=true", token)
-    if isinstance(reply, Unknown):
-        return reply
-    if not reply.ok:
-        if reply.code.lower() == "revisionnotfound" or re.search(
-            r"invalid rev id|revision not found", reply.said, re.I
-        ):
-            return NoRevision(repo, repo_type, revision, reply.said, reply.call)
-        return _unknown(reply)
-    if not isinstance(reply.data, dict):
-        return _strange(reply)
-    rows = reply.data.get("siblings")
-    if not isinstance(rows, list):
-        return Unknown("the Hub lists no files for it", reply.call, "a look at its page")
-    found = {str(row["rfilename"]): _size(row) for row in _list(rows) if row.get("rfilename")}
-    return RepoFiles(repo, repo_type, revision, found, 0 < len(found) < _WHOLE, reply.call)
-
-
-def _size(row: Mapping[str, Any]) -> int | None:
-    for value in (row.get("size"), _dict(row.get("lfs")).get("size")):
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-    return None
-
-
-def refs(repo: str, repo_type: str, token: str) -> Refs | Unknown:
-    """Ask for the branches and tags of a repository."""
-    reply = send("GET", f"/api/{repo_type}s/{quote(repo)}/refs", token)
-    if isinstance(reply, Unknown):
-        return reply
-    if not reply.ok:
-        return _unknown(reply)
-    if not isinstance(reply.data, dict):
-        return _strange(reply)
-    found = [
-        str(row["name"])
-        for group in ("branches", "tags")
-        for row in _list(reply.data.get(group))
-        if row.get("name")
-    ]
-    return Refs(repo, tuple(found), reply.call)
+        return not_told(reply)
+    rows = reply.data if isinstance(reply.data, list) else as_dict(reply.data).get("hardware")
+    found = {str(row["name"]): dict(row) for row in as_list(rows) if row.get("name")}
+    return found or not_hub_form(reply)

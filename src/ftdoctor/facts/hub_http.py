@@ -208,3 +208,26 @@ def _wait(headers: Mapping[str, str]) -> str:
     found = re.search(r"\bt=(\d+)", headers.get("RateLimit") or "")
     seconds = found[1] if found else (headers.get("Retry-After") or "").strip()
     return f" for {seconds} seconds more" if seconds.isdigit() else ""
+
+
+def not_told(reply: Reply) -> Unknown:
+    """Return the Unknown for an answer whose status decides nothing."""
+    said = f": {reply.said[:120]}" if reply.said else ""
+    return Unknown(f"the Hub answered {reply.status}{said}", reply.call, "trying again later")
+
+
+def not_hub_form(reply: Reply) -> Unknown:
+    """Return the Unknown for an answer in another shape than the Hub's."""
+    return Unknown(
+        "the answer is not in the form that the Hub gives", reply.call, "a look at HF_ENDPOINT"
+    )
+
+
+def as_dict(value: object) -> Mapping[str, Any]:
+    """Return a part of an answer when it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[Mapping[str, Any]]:
+    """Return the objects of a list in an answer; [] when it is none."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -59,6 +59,8 @@ class Wanted:
     variant: str = ""
     soft: bool = False
     loads: str = ""
+    #: The adapter that this model is the base of, when the job names only the adapter.
+    base_of: str = ""
 
     @property
     def key(self) -> str:

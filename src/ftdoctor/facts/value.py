@@ -69,7 +69,8 @@ class TokenRefused:
 class RepoFiles:
     """The files of a repository at one revision, in bytes; a size that is not stated is None.
 
-    `complete` is False when the list may be cut.
+    `complete` is False when the list may be cut. `base` is the model that an adapter was made for,
+    as the repository states it, "" when it is none.
     """
 
     repo: str
@@ -78,6 +79,7 @@ class RepoFiles:
     files: dict[str, int | None]
     complete: bool = True
     call: str = ""
+    base: str = ""
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def shape_from_hub(model: str) -> Shape | None:
     """
     if model.count("/") != 1 or model.startswith((".", "/", "~")):
         return None
-    from ftdoctor.facts.hub import reachable
+    from ftdoctor.facts.hub_http import reachable
 
     if reachable():  # the client itself would try for half a minute
         return None

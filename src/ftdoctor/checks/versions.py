@@ -211,6 +211,10 @@ def numpy2(context: Context) -> Iterator[Hit]:
         )
 
 
+#: Types whose repositories bring their own code for older releases.
+_OWN_CODE = frozenset(("phi3", "phi4_multimodal", "deepseek_v3"))
+
+
 def model_type(context: Context) -> Iterator[Hit]:
     """The installed transformers is older than the architecture of the model."""
     job = context.job
@@ -223,6 +227,8 @@ def model_type(context: Context) -> Iterator[Hit]:
         found = model_floor(model)
         if not found or model in seen or at_least(theirs, found[1]):
             continue
+        if found[0] in _OWN_CODE and "trust_remote_code" in training.model_kwargs:
+            continue  # the code of the repository runs in its place
         seen.add(model)
         yield Hit(
             training.model.place if training.model else None,

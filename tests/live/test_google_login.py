@@ -18,13 +18,14 @@ from tests.emulators.google import GoogleServer
 from tests.emulators.google_state import PROJECT, TOKEN, GoogleState, good, scenario
 
 from ftdoctor.config import Config
+from ftdoctor.errors import UnreadableInput
 from ftdoctor.facts.gather import gatherer
 from ftdoctor.facts.gcloud_login import read_gcloud_login
 from ftdoctor.facts.google_call import Answer, Caller
 from ftdoctor.facts.google_endpoint import read_setting
 from ftdoctor.facts.google_login import GoogleLogin, read_login
 from ftdoctor.facts.google_script import logins
-from ftdoctor.facts.google_sign import Signer
+from ftdoctor.facts.google_sign import Signer, client_credentials
 from ftdoctor.inspection import Inspection, inspect
 from ftdoctor.job.read import read
 from ftdoctor.rulebook.load import load
@@ -608,3 +609,37 @@ def test_a_certificate_that_is_not_trusted_is_told(
         )
     assert "certificate" in getattr(answer, "reason", "")
     assert state.signed == []
+
+
+# -- Google's own clients --------------------------------------------------------------------------
+
+
+def test_the_clients_take_gclouds_login_where_there_is_no_other(home: Path) -> None:
+    with pytest.raises(UnreadableInput, match="no Google credentials"):
+        client_credentials()
+    configure(home, core_account="grace@example.com")
+    later = (datetime.now(tz=UTC) + timedelta(minutes=30)).replace(tzinfo=None)
+    gcloud_store(home, "grace@example.com", PERSON, token="ya29.cached", expiry=str(later))
+    assert client_credentials().refresh_token == REFRESH
+    adc(home, {**PERSON, "refresh_token": "1//0" + "the-login-of-the-libraries"})
+    assert client_credentials().refresh_token.endswith("libraries")
+    assert client_credentials().quota_project_id == PROJECT
+    adc(home, "{")
+    with pytest.raises(UnreadableInput, match="is not JSON"):
+        client_credentials()
+
+
+def test_a_login_that_runs_a_program_is_not_used(home: Path) -> None:
+    source = {"executable": {"command": "/bin/touch ran"}}
+    data = {"audience": "//x", "subject_token_type": "urn:ietf:params:oauth:token-type:jwt"}
+    adc(
+        home,
+        {
+            "type": "external_account",
+            **data,
+            "token_url": "https://sts.googleapis.com/v1/token",
+            "credential_source": source,
+        },
+    )
+    answer = Signer(read_login()).token()
+    assert "no program is run here" in getattr(answer, "reason", "")

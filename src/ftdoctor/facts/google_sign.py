@@ -15,6 +15,7 @@ from ftdoctor.facts.google_refusal import Refused
 from ftdoctor.facts.value import Unknown
 from ftdoctor.lazy import lazy
 from ftdoctor.platforms import gcloud_defaults
+from ftdoctor.records import replace
 
 if TYPE_CHECKING:
     from ftdoctor.facts.google_login import GoogleLogin
@@ -54,6 +55,9 @@ class Signer:
             return login.token
         if login.problem:
             return Unknown(f"no Google login ({login.said})", "", "a Google login")
+        if _runs_a_program(login.info):
+            reason = "the login asks a program for its token, and no program is run here"
+            return Unknown(reason, login.path, "a login that runs nothing")
         call = f"POST {_token_host(login)}"
         from ftdoctor.errors import MissingExtra
 
@@ -84,6 +88,12 @@ class Signer:
         except ValueError as error:
             return Unknown(f"signing failed: {_said(error)}", call, "a working Google login")
         return str(credentials.token)
+
+
+def _runs_a_program(info: dict[str, Any]) -> bool:
+    """Whether a workload identity takes its token from a program."""
+    source = info.get("credential_source")
+    return isinstance(source, dict) and "executable" in source
 
 
 class _Limited:
@@ -123,7 +133,6 @@ def _credentials(login: GoogleLogin) -> Any:
     Raises:
         GoogleAuthError, ValueError: the file is broken.
     """
-    import google.auth
     from google.oauth2.credentials import Credentials
 
     if login.token:
@@ -133,14 +142,7 @@ def _credentials(login: GoogleLogin) -> Any:
 
         found = compute_engine.Credentials()
     else:
-        # A person's login has its scopes already; asking for others is an error.
-        scopes = None if login.kind == "authorized_user" else [_SCOPE]
-        load: Any = google.auth.load_credentials_from_dict
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found, _ = load(login.info, scopes=scopes)
+        found = _loaded(login.info)
         host = _token_host(login)
         own = login.info.get("token_uri") if login.kind == "service_account" else _TOKEN_HOST
         if login.kind in ("authorized_user", "service_account") and host != own:
@@ -155,6 +157,30 @@ def _credentials(login: GoogleLogin) -> Any:
             target_scopes=[_SCOPE],
             delegates=delegates or None,
         )
+    return found
+
+
+def _loaded(info: dict[str, Any]) -> Any:
+    """Return google-auth's credentials for the content of a file; asks nobody.
+
+    `load_credentials_from_dict` would ask for the project of a workload identity at once.
+    """
+    import warnings
+
+    import google.auth
+
+    if info.get("type") == "external_account":
+        from google.auth import aws, identity_pool
+
+        amazon = info.get("subject_token_type") == "urn:ietf:params:aws:token-type:aws4_request"
+        kind: Any = aws.Credentials if amazon else identity_pool.Credentials
+        return kind.from_info(info, scopes=[_SCOPE])
+    # A person's login has its scopes already; asking for others is an error.
+    scopes = None if info.get("type") == "authorized_user" else [_SCOPE]
+    load: Any = google.auth.load_credentials_from_dict
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found, _ = load(info, scopes=scopes)
     return found
 
 
@@ -174,8 +200,14 @@ def _failed(login: GoogleLogin, error: Exception, call: str) -> Refused | Unknow
 
 
 def _said(error: Exception) -> str:
-    """Return the token endpoint's own sentence, without the raw answer behind it."""
+    """Return the endpoint's own sentence, without the raw answer around it."""
     first = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
+    if len(error.args) > 1 and isinstance(error.args[1], str):
+        import json
+        from contextlib import suppress
+
+        with suppress(ValueError, KeyError, TypeError):
+            first = str(json.loads(error.args[1])["error"]["message"])
     lines = [line.strip() for line in first.splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:200]
 
@@ -194,3 +226,41 @@ def _remember(info: dict[str, Any]) -> None:
 def token_endpoint(login: GoogleLogin) -> Endpoint:
     """Return where the login is exchanged, for questions about the token itself."""
     return read_setting("oauth2", _token_host(login))
+
+
+def client_credentials() -> Any:
+    """Return credentials for Google's own clients: the libraries' login, else gcloud's.
+
+    `google.auth.default()` would start gcloud to learn a project (google-auth 2.62, _default.py),
+    which takes a second or two, and does not know gcloud's own login.
+
+    Raises:
+        UnreadableInput: there is no login, or its file is broken.
+    """
+    from google.auth import exceptions
+
+    from ftdoctor.errors import UnreadableInput
+    from ftdoctor.facts.gcloud_login import read_gcloud_login
+    from ftdoctor.facts.google_login import read_login
+
+    todo = "Log in:  gcloud auth application-default login"
+    library = read_login()
+    login = library
+    if library.problem == "absent":
+        own = read_gcloud_login()
+        login = library if own.problem else own
+    if login.problem == "absent":
+        raise UnreadableInput("There are no Google credentials here.", todo)
+    if login.problem:
+        raise UnreadableInput(f"The Google credentials cannot be used: {login.said}.", todo)
+    _remember(login.info)
+    # A ready token would run out under a job that is followed for hours.
+    lasting = replace(login, token="") if login.info else login
+    try:
+        found = _credentials(lasting)
+    except (exceptions.GoogleAuthError, ValueError) as error:
+        said = _said(error)
+        raise UnreadableInput(f"The Google credentials cannot be used: {said}", todo) from None
+    if login.quota_project and hasattr(found, "with_quota_project"):
+        found = found.with_quota_project(login.quota_project)
+    return found

@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from ftdoctor.errors import UnreadableInput
 from ftdoctor.facts.google_endpoint import Endpoint, endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 #: entries.list allows 1000 entries a page (types/logging.py of google-cloud-logging 3.17).
 PAGE = 1000
 
@@ -33,21 +31,13 @@ def credentials(where: Endpoint) -> Any:
     Raises:
         UnreadableInput: there are none.
     """
-    import google.auth.credentials
-
     if _anonymous(where):
-        return google.auth.credentials.AnonymousCredentials()
-    import google.auth
-    import google.auth.exceptions
+        from google.auth.credentials import AnonymousCredentials
 
-    try:
-        found, _ = google.auth.default(scopes=[_SCOPE])
-    except google.auth.exceptions.DefaultCredentialsError:
-        raise UnreadableInput(
-            "There are no Google credentials here.",
-            "Log in:  gcloud auth application-default login",
-        ) from None
-    return found
+        return AnonymousCredentials()
+    from ftdoctor.facts.google_sign import client_credentials
+
+    return client_credentials()
 
 
 def _channel(where: Endpoint) -> Any:

@@ -35,6 +35,21 @@ OK = [
     'FTDOCTOR {"stage": "train", "ok": true, "seconds": 2.0, "losses": [1.0, 0.9, 0.8]}',
     'FTDOCTOR {"stage": "end", "ok": true}',
 ]
+SERVICE = [
+    "Waiting for job to be provisioned.",
+    "Vertex AI is provisioning job running framework. First time usage might take couple of "
+    "minutes, and subsequent runs can be much faster.",
+    "Waiting for training program to start.",
+    "Job is preparing.",
+    "Job is running.",
+]
+#: What Google's images print in runs that end well, and what pip says on stderr.
+NOISE = [
+    "Error in sitecustomize; set PYTHONVERBOSE for traceback:",
+    "ModuleNotFoundError: No module named 'pythonjsonlogger'",
+    "WARNING: Running pip as the 'root' user can result in broken permissions and conflicting "
+    "behaviour with the system package manager.",
+]
 ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 _PARENT = r"/v1/projects/(?P<project>[^/]+)/locations/(?P<region>[^/]+)/customJobs"
 
@@ -46,8 +61,9 @@ class VertexJobs:
     #: States that a job goes through, one a look; the last one stays.
     states: list[str] = field(default_factory=lambda: ["QUEUED", "PENDING", "RUNNING", "SUCCEEDED"])
     log: list[str] = field(default_factory=lambda: list(OK))
-    #: Lines of the platform itself.
-    service: list[str] = field(default_factory=list)
+    #: Lines of the platform itself, and what the image says on its own, before the run's.
+    service: list[str] = field(default_factory=lambda: list(SERVICE))
+    noise: list[str] = field(default_factory=lambda: list(NOISE))
     #: `error.message` of a job that failed.
     message: str = ""
     execute: bool = False
@@ -103,7 +119,7 @@ class VertexJobs:
             if self.execute:
                 threading.Thread(target=self._run, args=(number, body), daemon=True).start()
             else:
-                for line in self.log:
+                for line in [*(self.noise if self.log else ()), *self.log]:
                     self._write(number, "workerpool0-0", line, "ERROR")
             return job
 

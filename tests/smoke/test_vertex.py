@@ -449,6 +449,26 @@ def test_what_is_not_the_jobs_fault_is_no_verdict(bench: Bench, message: str, ru
     assert not bench.state.exists()
 
 
+@pytest.mark.parametrize(("machine", "exit_code"), [("g2-standard-32", 4), ("g2-standard-4", 1)])
+def test_less_host_memory_than_the_jobs_own_says_nothing(
+    bench: Bench, machine: str, exit_code: int
+) -> None:
+    (bench.folder / "job.yaml").write_text(
+        "workerPoolSpecs:\n"
+        f"- machineSpec: {{machineType: {machine}, acceleratorType: NVIDIA_L4, "
+        "acceleratorCount: 1}\n"
+        "  replicaCount: 1\n"
+        "  containerSpec: {imageUri: us-docker.pkg.dev/p/r/i:1, command: [python, train.py]}\n"
+    )
+    bench.vertex.log, bench.vertex.states = bench.vertex.log[:1], ["RUNNING", "FAILED"]
+    bench.vertex.message = (
+        "Replicas low on memory: workerpool0. Specify a machine with larger memory and try again."
+    )
+    code, out, _ = bench.run("job.yaml", *AGREED)
+    assert code == exit_code, out
+    assert (f"--gpu {machine}" in out) is (exit_code == 4)
+
+
 def test_a_preempted_spot_run_is_no_verdict(bench: Bench) -> None:
     bench.vertex.log = bench.vertex.log[:1]
     bench.vertex.message = (

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftdoctor.errors import UsageError
+from ftdoctor.job.value import get
 from ftdoctor.tables import table
+
+if TYPE_CHECKING:
+    from ftdoctor.job.model import Job
 
 #: Less host memory than this does not hold torch, CUDA and a small model.
 LEAST_RAM_GB = 14.0
@@ -172,3 +176,14 @@ def price(offer: Offer) -> str:
     if offer.usd_per_hour is None:
         return "price not known here"
     return f"${offer.usd_per_hour:.2f} an hour"
+
+
+def larger(job: Job | None, offer: Offer, region: str = "") -> str:
+    """Return the job's own machine where it has more host memory than an offer, "" otherwise."""
+    if job is None or job.platform != offer.platform:
+        return ""
+    name = get(job.flavor)
+    if job.platform == "vertex":
+        name = get(job.pool.machine_type) if job.pool is not None else None
+    rows = [o for o in offers(offer.platform, region) if o.machine == name]
+    return name if rows and rows[0].ram_gb > offer.ram_gb > 0 else ""

@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.errors import MissingExtra, UsageError
-from ftdoctor.smoke.offers import choose, price
+from ftdoctor.smoke.offers import choose, larger, price
 from ftdoctor.smoke.target import Target
 
 if TYPE_CHECKING:
@@ -87,4 +87,5 @@ def target(
         request.notes,
         price(found),
         owner=platform.namespace if platform is not None else "",
+        larger=larger(job, found),
     )

@@ -14,7 +14,7 @@ from ftdoctor.platforms import gcloud_defaults
 from ftdoctor.redact import remember
 from ftdoctor.smoke import token_secret
 from ftdoctor.smoke.money import cents
-from ftdoctor.smoke.offers import choose, offers, price
+from ftdoctor.smoke.offers import choose, larger, offers, price
 from ftdoctor.smoke.request import remote_plan
 from ftdoctor.smoke.target import Target
 from ftdoctor.smoke.vertex_prices import dated, hourly
@@ -142,6 +142,7 @@ def target(
         region=region,
         nodes=options.nodes,
         token=bool(token or secret),
+        larger=larger(job, found, region),
     )
 
 

@@ -19,12 +19,20 @@ NOT_THE_JOB = frozenset(
     "vertex-internal-error spot-preempted scheduler-time-limit hf-jobs-timeout "
     "hf-jobs-no-credit".split()
 )
+#: Causes that a machine with more host memory may not have.
+HOST_MEMORY = frozenset({"host-ram-oom-kill", "process-sigkilled"})
 _CANCELLED = ("CANCELED", "CANCELLED", "DELETED", "EXPIRED")
 
 
 def judged(outcome: Outcome, state: dict[str, Any]) -> tuple[Verdict, dict[str, Any]]:
     """Return the verdict on an ended run and its facts; the state file goes when it has ended."""
     verdict = _verdict(outcome, float(state["timeout"]), token=bool(state.get("token", True)))
+    larger = str(state.get("larger") or "")
+    if larger and verdict.word == "fails" and (verdict.cause or {}).get("name") in HOST_MEMORY:
+        verdict.word = "none"
+        verdict.reason += (
+            f" ({state['machine']} has less memory than the job's own machine: --gpu {larger})"
+        )
     if not outcome.loose:
         running.finish()
     hourly = float(state["usd_per_hour"])

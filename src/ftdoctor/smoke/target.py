@@ -58,6 +58,8 @@ class Target:
     nodes: int = 1
     #: Whether a Hugging Face token goes along.
     token: bool = True
+    #: The job's own machine, where it has more host memory.
+    larger: str = ""
 
     @property
     def most(self) -> float:
@@ -77,4 +79,5 @@ class Target:
             "timeout": self.timeout,
             "nodes": self.nodes,
             "token": self.token,
+            "larger": self.larger,
         }

@@ -124,7 +124,7 @@ def _dataset(call: Obj) -> Dataset | None:
             text(config) if config is not None and not _is_none(config) else None,
             value(files) if files is not None else None,
             place_of(call),
-            text(revision) if revision is not None and not _is_none(revision) else None,
+            revision=text(revision) if revision is not None and not _is_none(revision) else None,
         )
     builder = _BUILDERS.get(call.name)
     homes = ("datasets.", "pandas.", "Dataset.", "pd.", "load_from_disk")

@@ -100,6 +100,8 @@ def _dtype(name: str, value: Value[Any] | None) -> Iterator[tuple[str, Value[Any
 
 def _lora(lora: dict[str, Value[Any]]) -> Iterator[tuple[str, Value[Any], str, str]]:
     """PEFT 0.21.2: tuners/lora/layer.py (r, bias), torch.nn.Dropout (lora_dropout)."""
+    if "config_class" in lora:
+        return  # OFT, BOFT, HRA, ...: other names for bias, and r=0 means "by block size"
     rank = lora.get("r")
     if rank is not None and type(get(rank)) is int and (get(rank) or 0) <= 0:
         yield "r", rank, "1 or more", ""

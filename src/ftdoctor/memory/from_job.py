@@ -265,6 +265,8 @@ class _Reader:
         lora = self.t.lora
         if lora is None:
             return {}
+        if "config_class" in lora:
+            raise Untold(f"the adapter is made by {get(lora['config_class'])}, not by LoraConfig")
         targets = told(lora.get("target_modules"), "target_modules")
         if isinstance(targets, str) and targets != "all-linear":
             raise Untold("target_modules is a pattern")

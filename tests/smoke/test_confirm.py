@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ from tests.emulators.hub_files import FilesServer
 from ftdoctor.errors import UsageError
 from ftdoctor.job.read import read
 from ftdoctor.rulebook.load import load
-from ftdoctor.smoke.confirm import Proof, outcome, proof_of, reduced, target
+from ftdoctor.smoke.confirm import Proof, outcome, proof_of, reduced, still_seen, target
 from ftdoctor.smoke.plan import default_plan
 from ftdoctor.smoke.verdict import Verdict
 
@@ -88,18 +89,19 @@ def test_where_it_runs(tmp_path: Path) -> None:
         target(proof("FT-API-014"), None, None, None)
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("FT-JOB-124", "ftdoctor check JOB"),
-        ("FT-DATA-010", "ftdoctor explain LOG"),
-        ("FT-NONE-001", "no rule"),
-    ],
-)
-def test_a_rule_that_no_run_proves_is_refused(name: str, said: str) -> None:
+@pytest.mark.parametrize("before", [True, False], ids=["seen by check", "seen in logs only"])
+def test_a_rule_that_no_run_proves_is_refused(before: bool) -> None:
+    rule = next(r for r in load() if not r.verify and bool(r.before) is before)
     with pytest.raises(UsageError) as caught:
-        proof_of(name, load())
-    assert said in f"{caught.value.message} {caught.value.todo}"
+        proof_of(rule.code, load())
+    assert f"No smoke run can prove the fix of {rule.code}" in caught.value.message
+    assert ("ftdoctor check JOB" if before else "ftdoctor explain LOG") in caught.value.todo
+    with pytest.raises(UsageError, match="There is no rule"):
+        proof_of("FT-NONE-001", load())
+
+
+#: What marks a plan as the job's own training.
+OWN = {"job_max_length": 1024}
 
 
 def works(*stages: dict[str, Any], **evidence: Any) -> Verdict:
@@ -142,7 +144,7 @@ def works(*stages: dict[str, Any], **evidence: Any) -> Verdict:
 def test_a_pass_without_what_the_rule_is_about_is_no_verdict(
     code: str, verdict: Verdict, why: str
 ) -> None:
-    found = outcome(verdict, proof(code), {})
+    found = outcome(verdict, proof(code), OWN)
     assert (found.word, found.exit_code) == ("none", 4)
     assert why in found.reason
     assert found.confirm is not None
@@ -156,6 +158,35 @@ def test_a_version_that_floats_is_no_reason_against_it() -> None:
     )
     assert found.confirm is not None
     assert found.confirm["outcome"] == "proved"
+
+
+@pytest.mark.parametrize("plan", [{}, {"job_max_length": 1024, "stands": True}])
+def test_a_run_of_something_else_proves_nothing(plan: dict[str, Any]) -> None:
+    found = outcome(works({"stage": "train"}), proof("FT-API-014"), plan)
+    assert found.word == "none"
+    assert "a default run stood for it" in found.reason
+
+
+def test_what_check_still_sees_is_not_proved(tmp_path: Path) -> None:
+    """A value that the CPU replaces cannot fail there: the run passes, and the fault is there."""
+    text = (
+        "from transformers import AutoModelForCausalLM\nfrom trl import SFTConfig, SFTTrainer\n"
+        "model = AutoModelForCausalLM.from_pretrained('Qwen/Qwen3-0.6B')\n"
+        "SFTTrainer(model, args=SFTConfig(output_dir='o', {name}=64)).train()\n"
+    )
+    places = {}
+    for name in ("max_seq_length", "max_length"):
+        (tmp_path / "train.py").write_text(text.format(name=name))
+        job = read([tmp_path / "train.py"]).jobs[0]
+        (tmp_path / "ftdoctor.toml").write_text('with = ["trl==1.16.0"]\n')
+        with contextlib.chdir(tmp_path):
+            places[name] = still_seen(job, proof("FT-API-014").rule)
+    assert places["max_length"] == ""
+    assert "train.py:4:" in places["max_seq_length"]
+    seen = places["max_seq_length"]
+    found = outcome(works({"stage": "train"}), proof("FT-API-014"), OWN, seen=seen)
+    assert (found.word, found.exit_code) == ("none", 4)
+    assert f"`ftdoctor check` still sees it at {seen}" in found.reason
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ftdoctor.commands.options import pins
 from ftdoctor.errors import UsageError
 from ftdoctor.rulebook.verify import STAGES
 from ftdoctor.smoke.predicted import stage
@@ -38,6 +39,7 @@ _NEEDS = {
 _STACK = ("transformers", "trl", "peft")
 #: The same, for a rule on the packages themselves.
 _ALL = (*_STACK, "torch", "bitsandbytes", "accelerate", "huggingface_hub")
+_OF_TRAINING = frozenset({"tokenizer", "data", "model", "train", "checkpoint"})
 _WITHOUT_PACKAGES = frozenset({"token", "download", "push"})
 
 
@@ -164,11 +166,32 @@ def reduced(plan: Mapping[str, Any], proof: Proof) -> dict[str, Any]:
     return {**plan, "stages": steps, "notes": notes, "confirms": proof.code}
 
 
-def outcome(verdict: Verdict, proof: Proof, plan: Mapping[str, Any]) -> Verdict:
+def still_seen(job: Job, rule: Rule) -> str:
+    """Return what an offline check of the job still says of the rule, "" when nothing.
+
+    A run that passes while `check` sees the fault did not come to it: a value that a CPU replaces,
+    an argument without meaning for three steps, code of the job that a smoke run does not have.
+    """
+    measured = "shape" in rule.verify  # then the run itself says it better than the prediction
+    if rule.before is None or rule.before.check.startswith("live_") or measured:
+        return ""
+    from ftdoctor.config import Config, find
+    from ftdoctor.inspection import inspect
+    from ftdoctor.job.tracked import tracked_files
+
+    config = find()
+    pinned = dict(pins(config.with_))
+    only = Config(select=(rule.code,), offline=True)
+    found = inspect([job], rulebook(), only, with_=pinned, tracked=tracked_files).findings()
+    return str(found[0][1].place or job.place) if found else ""
+
+
+def outcome(verdict: Verdict, proof: Proof, plan: Mapping[str, Any], *, seen: str = "") -> Verdict:
     """Return the verdict with what it says of the rule, in `confirm`.
 
     A run that passed without what the rule is about (no token reached it, a stand-in for the
-    tokenizer, other releases than the job pins) proves nothing: that is no verdict.
+    tokenizer, other releases than the job pins) proves nothing: that is no verdict. `seen` is where
+    `check` still sees the fault (`still_seen`).
     """
     verdict.confirm = {
         "code": proof.code,
@@ -181,6 +204,8 @@ def outcome(verdict: Verdict, proof: Proof, plan: Mapping[str, Any]) -> Verdict:
     parts = ", ".join(proof.proving)
     if verdict.word == "works":
         why = _unproved(verdict, proof, plan)
+        if seen and not why:
+            why = f"`ftdoctor check` still sees it at {seen}, and this run did not come to it"
         if why:
             verdict.word = "none"
             verdict.reason = (
@@ -214,6 +239,11 @@ def _failure(verdict: Verdict, proof: Proof, subject: str, failed: str) -> dict[
     return {"outcome": "other cause", "told": f"{subject} was not seen; it fails for {other}."}
 
 
+def _own(plan: Mapping[str, Any]) -> bool:
+    """Whether the plan is the job's own training: its method, and arguments that were read."""
+    return "job_max_length" in plan and not plan.get("stands")
+
+
 def _unproved(verdict: Verdict, proof: Proof, plan: Mapping[str, Any]) -> str:
     """Return why a run that passed proves nothing of the rule, "" when it does."""
     stages = verdict.stages
@@ -221,6 +251,8 @@ def _unproved(verdict: Verdict, proof: Proof, plan: Mapping[str, Any]) -> str:
     missing = [name for name in proof.proving if name not in done]
     if missing:
         return f"the stage {missing[0]} was not run"
+    if "job" in proof.conditions and set(proof.proving) & _OF_TRAINING and not _own(plan):
+        return "the job's training could not be read whole, and a default run stood for it"
     needs_token = "token" in proof.proving
     if needs_token and stage(stages, "token").get("token") == "none":
         return "no token reached the run: set HF_TOKEN, or log in with  hf auth login"

@@ -15,6 +15,7 @@ from ftdoctor.job.value import get
 from ftdoctor.smoke.plan_arguments import (
     CPU_BATCH,
     CPU_LENGTH,
+    LENGTHS,
     METHODS,
     arguments_of,
     batch_of,
@@ -100,7 +101,7 @@ def plan_for(
     notes: list[str] = []
     plan["notes"] = notes
     plan["method"] = _method(training, notes)
-    stands = plan["method"] != training.method
+    plan["stands"] = stands = plan["method"] != training.method
     kept, plan["unused"] = arguments_of(training, notes, general=stands)
     plan["arguments"] = kept
     plan["trainer_kwargs"] = {} if stands else trainer_keywords(training, notes)
@@ -108,6 +109,8 @@ def plan_for(
     plan["model_as_string"] = training.model_as_string
     plan["max_length"] = length_of(kept, plan["trainer_kwargs"], plan["method"])
     plan["job_max_length"] = plan["max_length"]
+    given = {**kept, **plan["trainer_kwargs"]}
+    plan["truncates"] = all(given[n] is not None for n in LENGTHS if n in given)
     plan["batch"] = batch_of(training)
     _config_class(plan, training, stands=stands)
     plan["quantization"] = _quantization(training, notes)
@@ -146,8 +149,8 @@ def _method(training: Training, notes: list[str]) -> str:
 
 
 def _model_keywords(training: Training) -> dict[str, Any]:
-    """Return the keywords of from_pretrained that are known; the place on devices is ours."""
-    ours = ("quantization_config", "device_map", "trust_remote_code", "revision", "token", "config")
+    """Return the keywords of from_pretrained that are known."""
+    ours = ("quantization_config", "trust_remote_code", "revision", "token", "config")
     return {
         name: value.value
         for name, value in training.model_kwargs.items()

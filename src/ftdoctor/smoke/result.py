@@ -38,9 +38,11 @@ def finish(
             raise
         click.echo(redact(f"no evidence was gathered (a bug in ftdoctor): {error}"), err=True)
     if plan.get("confirms"):
-        from ftdoctor.smoke.confirm import outcome, proof_of, rulebook
+        from ftdoctor.smoke.confirm import outcome, proof_of, rulebook, still_seen
 
-        verdict = outcome(verdict, proof_of(str(plan["confirms"]), rulebook()), plan)
+        proof = proof_of(str(plan["confirms"]), rulebook())
+        seen = still_seen(job, proof.rule) if job is not None and verdict.word == "works" else ""
+        verdict = outcome(verdict, proof, plan, seen=seen)
     if verdict.cause and job is not None:
         from ftdoctor.rulebook.verify import command
 

@@ -191,6 +191,22 @@ class Script:
             return None
 
 
+@dataclass(frozen=True)
+class Sample:
+    """The first rows of a data file that lies beside the job. The rows never enter a report.
+
+    `lines` are the line numbers of `rows`. `broken` is the first line that is not valid, with the
+    reason. `whole` says whether the rows are all there are.
+    """
+
+    path: str
+    rows: tuple[dict[str, Any], ...] = ()
+    lines: tuple[int, ...] = ()
+    columns: tuple[str, ...] = ()
+    broken: tuple[int, str] | None = None
+    whole: bool = True
+
+
 @dataclass(eq=False)
 class Dataset:
     """A data set that the job loads.
@@ -205,6 +221,8 @@ class Dataset:
     data_files: Value[Any] | None = None
     place: Place | None = None
     revision: Value[str] | None = None
+    #: The first rows of its file, when that lies beside the job.
+    sample: Sample | None = None
 
 
 @dataclass(frozen=True)
@@ -256,6 +274,9 @@ class Training:
     tokenizer: Value[str] | None = None
     datasets: list[Dataset] = field(default_factory=list)
     split_uses: list[SplitUse] = field(default_factory=list)
+    #: Where the data set is loaded whose columns reach the trainer unchanged; None when the code
+    #: maps or filters them, or when it cannot be told.
+    fed_by: Place | None = None
     #: Whether train_dataset is surely streamed: an IterableDataset has no length.
     streamed: bool = False
     #: What every return of formatting_func gives: "list", "text", "dict", "" when not known.

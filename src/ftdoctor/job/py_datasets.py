@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftdoctor.job.py_run import Run
+    from ftdoctor.job.source import Place
 
 #: Methods of DatasetDict that give a DatasetDict with the same splits (datasets 5.2.0
 #: dataset_dict.py).
@@ -65,7 +66,7 @@ def _made(call: Obj) -> Splits:
     if call.callee in ("datasets.DatasetDict", "DatasetDict"):
         given = call.args[0] if call.args else None
         return True, _keys(given)
-    if call.callee not in ("datasets.load_dataset", "load_dataset") or call.open:
+    if call.callee not in _LOADS or call.open:
         return _NO
     split = call.arg("split", 4)
     if split is not None and not (isinstance(split, Const) and split.value is None):
@@ -91,7 +92,7 @@ def streamed(item: Abstract | None) -> bool:
             return False
         if item.receiver is None:
             asked = item.arg("streaming")
-            loads = item.callee in ("datasets.load_dataset", "load_dataset")
+            loads = item.callee in _LOADS
             return loads and isinstance(asked, Const) and asked.value is True
         if item.name == "to_iterable_dataset" and not item.derived:
             return True
@@ -99,6 +100,26 @@ def streamed(item: Abstract | None) -> bool:
             return False
         item = item.receiver
     return False
+
+
+#: Methods that leave the columns as they are, and rows only out.
+_KEEPS = frozenset("shuffle select train_test_split take skip shard sort flatten_indices".split())
+
+
+def fed_by(item: Abstract | None) -> Place | None:
+    """Return where the rows that a trainer gets are loaded, if nothing changes their columns."""
+    for _ in range(_DEEP):
+        if not isinstance(item, Obj) or any(isinstance(k, str) for k in item.cells):
+            return None
+        if item.receiver is None:
+            return place_of(item) if item.callee in _LOADS else None
+        if not item.derived and item.name not in _KEEPS:
+            return None
+        item = item.receiver
+    return None
+
+
+_LOADS = ("datasets.load_dataset", "load_dataset")
 
 
 def uses(run: Run, trainer: Obj) -> Iterator[SplitUse]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.job import py_model
+from ftdoctor.job.data_files import sample_files
 from ftdoctor.job.model import Training
 from ftdoctor.job.py_abstract import Abstract, Const, Map, Obj, Unk
-from ftdoctor.job.py_datasets import streamed, uses
+from ftdoctor.job.py_datasets import fed_by, streamed, uses
 from ftdoctor.job.py_handed import formatting_returns, reward_functions
 from ftdoctor.job.py_ops import reason_of
 from ftdoctor.job.py_traces import collect
@@ -81,7 +82,10 @@ def read_training(
             return []
     argv = script.args if script.launched or script.args else None
     run = follow(script.source, tree, env, argv, environment, "the job")
-    return trainings_of(run, script)
+    found = trainings_of(run, script)
+    if env is not None:
+        sample_files(found, env, script.source.path)
+    return found
 
 
 def trainings_of(run: Run, script: Script, written_as: str = "script") -> list[Training]:
@@ -167,6 +171,7 @@ def _training(run: Run, call: Obj) -> Training:
             training.trainer_kwargs[key] = _dataset_word(item)
     training.formatting_returns = formatting_returns(call.kwargs.get("formatting_func"))
     training.reward_functions = list(reward_functions(call.kwargs.get("reward_funcs")))
+    training.fed_by = fed_by(call.kwargs.get("train_dataset"))
     training.streamed = streamed(call.kwargs.get("train_dataset"))
     training.split_uses = list(uses(run, call))
     py_model.adapter_of(training, call.arg("peft_config"))

@@ -28,6 +28,10 @@ class Files(Protocol):
         """Return the content of a regular file, or None when there is none (or it is too big)."""
         ...
 
+    def head(self, path: str, size: int) -> tuple[bytes, bool] | None:
+        """Return the first bytes of a regular file, and whether that is all of it; None: none."""
+        ...
+
 
 class Disk:
     """The working tree."""
@@ -40,6 +44,17 @@ class Disk:
         if path not in self._seen:
             self._seen[path] = _read(path)
         return self._seen[path]
+
+    def head(self, path: str, size: int) -> tuple[bytes, bool] | None:
+        """Return the first `size` bytes of a regular file, and whether that is all of it."""
+        try:
+            if not os.path.isfile(path):
+                return None
+            with open(path, "rb") as stream:
+                data = stream.read(size + 1)
+        except (OSError, ValueError):
+            return None
+        return data[:size], len(data) <= size
 
 
 def _read(path: str) -> bytes | None:

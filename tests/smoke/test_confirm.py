@@ -154,7 +154,7 @@ def test_a_pass_without_what_the_rule_is_about_is_no_verdict(
 def test_a_version_that_floats_is_no_reason_against_it() -> None:
     floats = {"package": "trl", "installed": "1.16", "expected": "1.15", "pinned": False}
     found = outcome(
-        works({"stage": "train"}, version_differences=[floats]), proof("FT-API-014"), {}
+        works({"stage": "train"}, version_differences=[floats]), proof("FT-API-014"), OWN
     )
     assert found.confirm is not None
     assert found.confirm["outcome"] == "proved"

@@ -186,4 +186,4 @@ def larger(job: Job | None, offer: Offer, region: str = "") -> str:
     if job.platform == "vertex":
         name = get(job.pool.machine_type) if job.pool is not None else None
     rows = [o for o in offers(offer.platform, region) if o.machine == name]
-    return name if rows and rows[0].ram_gb > offer.ram_gb > 0 else ""
+    return name if name and rows and rows[0].ram_gb > offer.ram_gb > 0 else ""

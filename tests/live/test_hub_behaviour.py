@@ -40,7 +40,7 @@ def check(
         "HF_ENDPOINT": endpoint,
         "HF_TOKEN": token,
         "PYTHONPATH": str(ROOT / "src"),
-        **({"SSL_CERT_FILE": authority} if authority else {}),
+        **(dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), authority) if authority else {}),
     }
     start = time.monotonic()
     done = subprocess.run(

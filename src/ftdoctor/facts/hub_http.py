@@ -138,7 +138,8 @@ def _not_sent(error: Exception, call: str) -> Unknown:
         return Unknown(
             f"the certificate of {_host()} is not accepted ({why[1].strip() if why else said})",
             call,
-            "a right clock and certificates (SSL_CERT_FILE where a proxy has its own)",
+            "a right clock and certificates (where a proxy has its own: SSL_CERT_FILE, or "
+            "REQUESTS_CA_BUNDLE with huggingface_hub before 1.0)",
         )
     if "ssl" in chain or "tls" in chain:
         return Unknown(

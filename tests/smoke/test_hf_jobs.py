@@ -369,7 +369,11 @@ def test_random_interruptions_leave_nothing_running(bench: Bench, times: int) ->
     for _ in range(times):
         before = len(bench.hub.submitted)
         process = bench.start(*AGREED)
-        time.sleep(chance.uniform(0.2, 1.6))
+        if chance.random() < 0.5:
+            time.sleep(chance.uniform(0.2, 1.6))
+        else:  # not before there is something to end, however slow this machine is
+            wait_for(lambda: len(bench.hub.submitted) > before)  # noqa: B023
+            time.sleep(chance.uniform(0.0, 0.8))
         process.send_signal(chance.choice([signal.SIGINT, signal.SIGTERM]))
         process.communicate(timeout=60)
         assert len(bench.hub.submitted) - before <= 1

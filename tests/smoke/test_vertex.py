@@ -348,7 +348,13 @@ def test_random_interruptions_leave_nothing_running(bench: Bench, times: int) ->
     for _ in range(times):
         before = len(bench.vertex.submitted)
         process = bench.start(*AGREED)
-        time.sleep(chance.uniform(0.3, 4.0))
+        if chance.random() < 0.5:
+            time.sleep(chance.uniform(0.3, 3.0))
+        else:  # not before there is something to end, however slow this machine is
+            end = time.monotonic() + 60
+            while len(bench.vertex.submitted) == before and time.monotonic() < end:
+                time.sleep(0.01)
+            time.sleep(chance.uniform(0.0, 1.0))
         process.send_signal(chance.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
         process.communicate(timeout=90)
         assert len(bench.vertex.submitted) - before <= 1

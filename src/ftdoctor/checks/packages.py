@@ -13,6 +13,7 @@ from ftdoctor.checks.installed import imported, present, setting, text, true, ve
 from ftdoctor.job.pep440 import at_least
 from ftdoctor.job.releases import canonical
 from ftdoctor.job.value import get
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Hit
 
 if TYPE_CHECKING:
@@ -182,6 +183,38 @@ def sentencepiece(context: Context) -> Iterator[Hit]:
             name = next((part for part in callee.split(".") if part in _SLOW), "")
             if name and callee.startswith("transformers.") and places:
                 yield Hit(places[0], {"tokenizer": name, "transformers": transformers})
+                return
+    yield from _converted(job, transformers)
+
+
+def protobuf(context: Context) -> Iterator[Hit]:
+    """A tokenizer that transformers 4 has to convert, which reads it with protobuf.
+
+    transformers 4.57.6 convert_slow_tokenizer.py, SpmConverter.__init__.
+    """
+    job = context.job
+    transformers = version(job, "transformers")
+    if present(job, "protobuf") is not False or present(job, "sentencepiece") is not True:
+        return
+    if transformers and not at_least(transformers, "5.0"):
+        yield from _converted(job, transformers)
+
+
+#: Repositories with a sentencepiece file and no tokenizer.json.
+_ONLY_SPM = lazy(
+    r"microsoft/(?:deberta-v3-(?:xsmall|small|base|large)|mdeberta-v3-base)"
+    r"|google/mt5-(?:small|base|large|xl|xxl)"
+)
+
+
+def _converted(job: Job, transformers: str) -> Iterator[Hit]:
+    for training in job.trainings:
+        for value in (training.tokenizer, training.model):
+            name = text(value)
+            if value is not None and _ONLY_SPM.fullmatch(name):
+                yield Hit(
+                    value.place or job.place, {"tokenizer": name, "transformers": transformers}
+                )
                 return
 
 

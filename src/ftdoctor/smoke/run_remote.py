@@ -76,6 +76,7 @@ def start(plan: dict[str, Any], job: Job | None, options: Options) -> tuple[Verd
     tell(f"time limit {target.timeout:g} s, so ${cents(target.most)} at most")
     for note in target.notes:
         tell(f"note: {note}")
+    plan["notes"] = [*plan.get("notes", ()), *target.notes]  # what stands for what is in the report
     agree(target.most, yes=options.yes, max_cost=options.max_cost)
     state = {
         **target.state(options.on),

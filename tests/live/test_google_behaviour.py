@@ -217,7 +217,8 @@ def test_a_quota_that_is_not_listed_is_not_told(
     state.quotas = {}
     inspection = checked(state, monkeypatch)
     assert codes(inspection) == []
-    assert "names no limit" in skipped(inspection)["FT-AUTH-255"]
+    assert "names no limit" in skipped(inspection)["FT-JOB-018"]
+    assert "names no limit" in skipped(inspection)["FT-JOB-017"]
 
 
 def test_a_job_in_a_reservation_counts_against_other_quotas(

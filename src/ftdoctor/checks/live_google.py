@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.facts.google import Granted
+from ftdoctor.facts.google_call import Closed
 from ftdoctor.facts.google_login import GoogleLogin
 from ftdoctor.facts.google_refusal import Refused
 from ftdoctor.facts.google_things import by_gcloud
@@ -51,10 +52,7 @@ def _granted(answer: Any) -> Granted | None:
 def project_place(context: Context) -> tuple[str, Place | None]:
     """Return (project as asked about, where it is written)."""
     job = context.job
-    granted = _granted(context.facts.get("google.submitter"))
-    project = get(job.project) or (granted.resource if granted else "")
-    login = google_login(context)
-    project = project or (login.gcloud_project or login.project if login else "")
+    project = str(context.facts.get("google.project-id") or get(job.project) or "")
     return project, job.project.place if job.project else job.place
 
 
@@ -276,6 +274,7 @@ def submitter_lacks(context: Context, service: str, **_: object) -> Iterator[Hit
                 "the login that submits",
             )
         return
+    unasked = context.facts.get("google.submitter")
     if granted is not None:
         missing = [p for p in granted.missing if p.startswith(f"{service}.")]
         call = granted.call
@@ -285,6 +284,8 @@ def submitter_lacks(context: Context, service: str, **_: object) -> Iterator[Hit
         missing = [answer.permission or "aiplatform.customJobs.list"] if answer else []
         call = answer.call if answer else ""
     if not missing:
+        if isinstance(unasked, Closed):
+            yield Unsure(unasked.reason, unasked.needs)
         return
     role = _ROLES.get(missing[0], "roles/aiplatform.user")
     values = {"missing": ", ".join(missing), "role": role, "project": project}
@@ -302,12 +303,14 @@ def submitter_lacks(context: Context, service: str, **_: object) -> Iterator[Hit
     )
 
 
-def cannot_act_as(context: Context, **_: object) -> Iterator[Hit]:
+def cannot_act_as(context: Context, **_: object) -> Iterator[Hit | Unsure]:
     """The submitter may not run jobs as the service account."""
     account = context.job.service_account
     answer = context.facts.get("google.actas")
     granted = _granted(answer)
     refused = isinstance(answer, Refused) and answer.kind == "not-found"
+    if isinstance(answer, Closed):
+        yield Unsure(answer.reason, answer.needs)
     if account is None or not ((granted and granted.missing) or refused):
         return
     name = get(account) or ""

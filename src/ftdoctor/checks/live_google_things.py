@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ftdoctor.facts.google import Granted, Locations
-from ftdoctor.facts.google_call import Answer
+from ftdoctor.facts.google import Locations
+from ftdoctor.facts.google_call import Answer, Closed
 from ftdoctor.facts.google_policy import Inferred, infer
 from ftdoctor.facts.google_quota import Quota
 from ftdoctor.facts.google_refusal import Refused
@@ -74,7 +74,7 @@ def bucket(context: Context, **_: object) -> Iterator[Hit | Unsure]:
             summary = "The bucket gs://{bucket} does not exist."
             yield Hit(place, values, values | {"said": answer.said}, summary=summary)
             continue
-        if isinstance(answer, Unknown) and answer.needs in ("a network", "a Google login"):
+        if isinstance(answer, Unknown):
             continue
         yield from _writable(context, name, place)
 
@@ -85,24 +85,24 @@ def _in(value: Any, bucket_name: str) -> bool:
 
 
 def _writable(context: Context, name: str, place: Place | None) -> Iterator[Hit | Unsure]:
-    account = _run_as(context)
     what = f"whether the job's account may write to gs://{name} could not be told"
+    account = _run_as(context)
+    policy = context.facts.get(f"google.bucket-policy:{name}")
+    home = context.facts.get(f"google.bucket-home:{name}")
+    project, above = _project_policy(context)
+    if _unanswered(policy, home, above, context.facts.get("google.project")):
+        return
     if not account:
         if context.job.service_account is None:
             yield Unsure(f"{what}: the number of the project is not known", "roles/browser")
         return
-    policy = context.facts.get(f"google.bucket-policy:{name}")
-    home = context.facts.get(f"google.bucket-home:{name}")
-    same = isinstance(home, Answer) and str(home.data.get("projectNumber", "")) == _number(context)
-    project, project_policy = _project_policy(context)
-    above = (
-        project_policy
-        if same
-        else Unknown(
-            "the project that the bucket belongs to is not known", "", "roles/iam.securityReviewer"
-        )
-    )
-    policies = {f"gs://{name}": policy, f"the project {project}" if same else "its project": above}
+    number = home.data.get("projectNumber", "") if isinstance(home, Answer) else ""
+    place_above = f"the project {project}"
+    if not _number(context) or str(number) != _number(context):
+        place_above = "its project"
+        reason = "the project that the bucket belongs to is not known"
+        above = Closed(reason, "", "roles/iam.securityReviewer")
+    policies = {f"gs://{name}": policy, place_above: above}
     found = infer(
         account, "write", policies, whole=_no_organisation(context.facts.get("google.project"))
     )
@@ -132,17 +132,20 @@ def _severity(found: Inferred) -> Severity | None:
 
 
 def _project_policy(context: Context) -> tuple[str, Any]:
-    granted = context.facts.get("google.submitter")
-    project = granted.resource if isinstance(granted, Granted) else get(context.job.project) or ""
-    found = context.facts.get(f"google.policy:{project}")
-    if found is None:
-        found = next((a for n, a in _asked(context, "google.policy")), None)
-    return project, found
+    project = str(context.facts.get("google.project-id") or "")
+    return project, context.facts.get(f"google.policy:{project}")
 
 
-def image_missing(context: Context, **_: object) -> Iterator[Hit]:
+def _unanswered(*answers: Any) -> bool:
+    """Whether a call failed that the rest depends on: that is told once, for all calls."""
+    return any(isinstance(answer, Unknown) for answer in answers)
+
+
+def image_missing(context: Context, **_: object) -> Iterator[Hit | Unsure]:
     """The image is not in Artifact Registry."""
     for name, answer in _asked(context, "google.image"):
+        if isinstance(answer, Closed):
+            yield Unsure(answer.reason, answer.needs)
         pool = next((p for p in context.job.pools if get(p.image) == name), None)
         if _missing(answer) and pool is not None and pool.image is not None:
             values = {"image": name}
@@ -173,18 +176,14 @@ def image_agent(context: Context, **_: object) -> Iterator[Hit | Unsure]:
         if _missing(context.facts.get(f"google.image:{name}")):
             continue
         what = f"whether Vertex AI may pull the image of project {image.project} could not be told"
-        number = _number(context)
-        if not number:
-            answer = context.facts.get("google.project")
-            if not (
-                isinstance(answer, Unknown) and answer.needs in ("a network", "a Google login")
-            ):
-                yield Unsure(
-                    f"{what}: the number of the job's project is not known", "roles/browser"
-                )
-            continue
         above = context.facts.get(f"google.policy:{image.project}")
         home = context.facts.get(f"google.home:{image.project}")
+        if _unanswered(policy, above, context.facts.get("google.project")):
+            continue
+        number = _number(context)
+        if not number:
+            yield Unsure(f"{what}: the number of the job's project is not known", "roles/browser")
+            continue
         policies = {image.repository_path: policy, f"the project {image.project}": above}
         found = infer(agent(number), "pull", policies, whole=_no_organisation(home))
         if found.verdict == "unknown":
@@ -224,11 +223,11 @@ def secret(context: Context, **_: object) -> Iterator[Hit | Unsure]:
             summary = "Secret Manager has no secret {secret} in {project}."
             yield Hit(context.job.place, values, values | {"said": answer.said}, summary=summary)
             continue
-        if isinstance(answer, Unknown) and answer.needs in ("a network", "a Google login"):
-            continue
         account = _run_as(context)
         policy = context.facts.get(f"google.secret-policy:{key}")
         own, above = _project_policy(context)
+        if _unanswered(answer, policy, above, context.facts.get("google.project")):
+            continue
         policies = {
             f"the secret {name}": policy,
             f"the project {project}": above if own == project else None,
@@ -251,9 +250,11 @@ def secret(context: Context, **_: object) -> Iterator[Hit | Unsure]:
             yield Hit(context.job.place, values, values, severity=_severity(found), advice=(fix,))
 
 
-def quota(context: Context, kind: str = "gpu", **_: object) -> Iterator[Hit]:
+def quota(context: Context, kind: str = "gpu", **_: object) -> Iterator[Hit | Unsure]:
     """The quota in this region, of GPUs or of vCPUs, is smaller than the job needs."""
-    for _name, answer in _asked(context, "google.quota"):
+    for metric, answer in _asked(context, "google.quota"):
+        if isinstance(answer, Closed) and metric.endswith("cpus") == (kind == "cpu"):
+            yield Unsure(answer.reason, answer.needs)
         if not isinstance(answer, Quota) or answer.kind != kind:
             continue
         if 0 <= answer.limit < answer.needed:
@@ -269,7 +270,7 @@ def quota(context: Context, kind: str = "gpu", **_: object) -> Iterator[Hit]:
             yield Hit(place, values, values | {"call": answer.call}, summary=summary)
 
 
-def region_unknown(context: Context, **_: object) -> Iterator[Hit]:
+def region_unknown(context: Context, **_: object) -> Iterator[Hit | Unsure]:
     """A region that Vertex AI does not have, by its own list or its refusal."""
     job = context.job
     region = get(job.region) or ""
@@ -286,3 +287,5 @@ def region_unknown(context: Context, **_: object) -> Iterator[Hit]:
     elif isinstance(answer, Refused) and answer.kind == "region":
         values = {"region": region, "others": "see the list of locations"}
         yield Hit(place, values, values | {"said": answer.said, "call": answer.call})
+    elif isinstance(found, Closed) and not isinstance(answer, Answer):
+        yield Unsure(found.reason, found.needs)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ftdoctor.facts import google_things as things
-from ftdoctor.facts.google_call import Answer, Caller, denied
+from ftdoctor.facts.google_call import Answer, Caller, Closed, closed
 from ftdoctor.facts.google_endpoint import endpoint
 from ftdoctor.facts.google_quota import needs, quota
 from ftdoctor.facts.google_refusal import Refused
@@ -86,8 +86,9 @@ def questions(job: Job, *, online: bool) -> Questions:
     project = things.project_of(job, found.asker, project_set(job))
     if not project:
         reason = "the project of the job is not known from the files"
-        asked["google.project"] = lambda: Unknown(reason, "", "--project, or a project in gcloud")
+        asked["google.submitter"] = lambda: Closed(reason, "", "a project in the job or in gcloud")
         return asked
+    asked["google.project-id"] = lambda: project
     asked |= _project_questions(caller, job, project, same=found.same)
     region = things.region_of(job)
     if region:
@@ -189,7 +190,7 @@ def _granted(
     if not isinstance(answer, Answer):
         if isinstance(answer, Refused) and answer.kind == "not-found":
             return answer
-        return denied(answer, f"what you may do on {resource}", "roles/browser")
+        return closed(answer, f"what you may do on {resource}", "roles/browser")
     return _held(answer, resource, asked)
 
 
@@ -218,7 +219,7 @@ def _locations(caller: Caller, project: str) -> Any:
         path = f"/v1/projects/{project}/locations?pageSize=200{page}"
         answer = caller.ask("GET", "aiplatform", path)
         if not isinstance(answer, Answer):
-            return denied(answer, "the list of regions", "roles/aiplatform.viewer")
+            return closed(answer, "the list of regions", "roles/aiplatform.viewer")
         rows = answer.data.get("locations")
         for row in rows if isinstance(rows, list) else ():
             name = row.get("locationId", "") if isinstance(row, dict) else ""
@@ -236,7 +237,7 @@ def _locations(caller: Caller, project: str) -> Any:
 def _project(caller: Caller, project: str) -> Any:
     path = f"/v1/projects/{project}"
     answer = caller.ask("GET", "cloudresourcemanager", path, pays=project)
-    return denied(answer, f"the project {project}", "roles/browser")
+    return closed(answer, f"the project {project}", "roles/browser")
 
 
 def _project_policy(caller: Caller, project: str, pays: str) -> Any:
@@ -250,11 +251,11 @@ def _policy(caller: Caller, method: str, service: str, path: str, what: str, pay
     answer = caller.ask(method, service, path, body, pays=pays)
     if isinstance(answer, Answer) and not isinstance(answer.data.get("bindings", []), list):
         return Unknown(f"the answer is no IAM policy of {what}", answer.call)
-    return denied(answer, f"the IAM policy of {what}", "roles/iam.securityReviewer")
+    return closed(answer, f"the IAM policy of {what}", "roles/iam.securityReviewer")
 
 
 def _image(caller: Caller, image: things.Image, pays: str) -> Any:
     answer = caller.ask("GET", "artifactregistry", f"/v1/{image.path}", pays=pays)
     if isinstance(answer, Refused) and answer.kind == "not-found":
         return answer
-    return denied(answer, f"whether {image.name} exists", "roles/artifactregistry.reader")
+    return closed(answer, f"whether {image.name} exists", "roles/artifactregistry.reader")

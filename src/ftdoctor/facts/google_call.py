@@ -186,21 +186,34 @@ class Caller:
         return refused(response.status_code, data, redact(call))
 
 
-def denied(answer: Any, what: str, role: str) -> Any:
-    """Turn the refusal of a question of ours into Unknown: the job itself does not ask it.
+@dataclass(frozen=True)
+class Closed:
+    """A question that this caller may not ask: `needs` is the role or API that would let it.
 
-    `what` is what was asked ("the IAM policy of gs://b"), `role` the role that may ask it.
+    Apart from `Unknown`, which is a call that failed: the check that wanted to know tells of it.
+    """
+
+    reason: str
+    call: str = ""
+    needs: str = ""
+
+
+def closed(answer: Any, what: str, role: str) -> Any:
+    """Turn the refusal of a question of ours into Closed: the job itself does not ask it.
+
+    `what` is what was asked ("the IAM policy of gs://b"), `role` the role that may ask it. Refusals
+    that hold for every call (login, perimeter) are left as they are.
     """
     if not isinstance(answer, Refused):
         return answer
     if answer.kind == "permission":
-        return Unknown(f"{what} is not yours to ask", answer.call, role)
+        return Closed(f"{what} is not yours to ask", answer.call, role)
     if answer.kind in ("api-disabled", "quota-project"):
-        service = answer.call.partition("//")[2].partition(".googleapis.com")[0].rpartition("-")[2]
-        needs = f"gcloud services enable {service}.googleapis.com" if service else "the API"
-        return Unknown(f"{what}: the API for this question is not enabled", answer.call, needs)
+        service = answer.service.removesuffix(".googleapis.com")
+        needs = f"gcloud services enable {service}.googleapis.com" if service else role
+        return Closed(f"{what}: the API that would tell is not enabled", answer.call, needs)
     if answer.kind == "not-found":
-        return Unknown(f"{what} was not found", answer.call, role)
+        return Closed(f"{what} was not found", answer.call, role)
     if answer.kind == "project":
-        return Unknown(f"{what}: {answer.said[:120]}", answer.call, "the id of the project")
+        return Closed(f"{what}: {answer.said[:120]}", answer.call, "the id of the project")
     return answer

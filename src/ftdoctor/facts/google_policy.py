@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftdoctor.facts.google_call import Answer
-from ftdoctor.facts.value import Unknown
+from ftdoctor.facts.google_call import Answer, Closed
 from ftdoctor.records import dataclass
 
 #: Right -> predefined roles that hold it (https://cloud.google.com/iam/docs/roles-permissions).
@@ -70,7 +69,7 @@ def infer(account: str, right: str, policies: dict[str, Any], *, whole: bool) ->
     open_reason = needs = ""
     for place, answer in policies.items():
         if not isinstance(answer, Answer):
-            if isinstance(answer, Unknown) and not open_reason:
+            if isinstance(answer, Closed) and not open_reason:
                 open_reason, needs = answer.reason, answer.needs
             open_reason = open_reason or f"the IAM policy of {place} could not be read"
             continue

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ftdoctor.facts.google_call import Answer, denied
+from ftdoctor.facts.google_call import Answer, Closed, closed
 from ftdoctor.facts.value import Unknown
 from ftdoctor.job.value import get
 from ftdoctor.records import dataclass
@@ -122,7 +122,7 @@ def quota(caller: Caller, project: str, region: str, need: Need) -> Any:
         limit = _from_infos(first.data, region)
         if limit is not None:
             return Quota(need.metric, region, limit, need.number, first.call, need.kind)
-    if isinstance(first, Unknown) and first.needs in ("a network", "a Google login"):
+    if isinstance(first, Unknown):
         return first
     metric = quote(f"aiplatform.googleapis.com/{need.metric}", safe="")
     path = (
@@ -136,8 +136,8 @@ def quota(caller: Caller, project: str, region: str, need: Need) -> Any:
             return Quota(need.metric, region, limit, need.number, second.call, need.kind)
     if isinstance(first, Answer) or isinstance(second, Answer):
         call = first.call if isinstance(first, Answer) else second.call
-        return Unknown(f"the answer names no limit of {need.metric} for {region}", call, _ROLE)
-    return denied(first, f"the quota {need.metric}", _ROLE)
+        return Closed(f"the answer names no limit of {need.metric} for {region}", call, _ROLE)
+    return closed(first, f"the quota {need.metric}", _ROLE)
 
 
 def _rows(found: Any) -> list[dict[str, Any]]:

@@ -32,6 +32,8 @@ class Refused:
     project: str = ""
     link: str = ""
     account: str = ""
+    #: The service that is not enabled ("iam.googleapis.com").
+    service: str = ""
 
 
 #: Numbers of the projects that own the OAuth clients of gcloud and of `gcloud auth
@@ -63,7 +65,12 @@ def refused(status: int, data: Any, call: str) -> Refused | Unknown:
             if isinstance(violation, dict):
                 reasons.add(str(violation.get("type", "")))
     known = _metadata(details)
-    more = {"call": call, "project": _project(known, said), "link": _link(known, details, said)}
+    more = {
+        "call": call,
+        "project": _project(known, said),
+        "link": _link(known, details, said),
+        "service": _service(known, said, call),
+    }
     if (
         {"SECURITY_POLICY_VIOLATED", "VPC_SERVICE_CONTROLS", "vpcServiceControls"} & reasons
         or "vpcServiceControlsUniqueIdentifier" in said
@@ -115,6 +122,12 @@ def _project(known: dict[str, str], said: str) -> str:
         return named
     match = re.search(r"in project (\S+) before|[?&]project=([\w:.-]+)", said)
     return (match[1] or match[2]) if match else ""
+
+
+def _service(known: dict[str, str], said: str, call: str) -> str:
+    """Return the service that a refusal is about: its metadata, its text, or the address asked."""
+    match = re.search(r"\b([a-z]+\.googleapis\.com)\b", f"{said} {call}")
+    return known.get("service", "") or (match[1] if match else "")
 
 
 def _link(known: dict[str, str], details: list[dict[str, Any]], said: str) -> str:

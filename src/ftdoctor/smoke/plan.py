@@ -234,7 +234,7 @@ def _checkpoints(plan: dict[str, Any], job: Job, training: Training, notes: list
 
 
 def _resumes(job: Job) -> bool:
-    """Whether the job's code goes on from a checkpoint (`trainer.train(resume_from_checkpoint=)`)."""
+    """Whether the job's code goes on from a checkpoint: `train(resume_from_checkpoint=...)`."""
     given = re.compile(r"^[^#\n]*resume_from_checkpoint\s*=(?!\s*(?:None|False)\b)", re.MULTILINE)
     return any(given.search(s.source.text) for s in job.scripts if s.role != "submit")
 

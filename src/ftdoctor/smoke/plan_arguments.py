@@ -39,7 +39,7 @@ _TRAINER_OWN = frozenset(
     "preprocess_logits_for_metrics rollout_func reward_processing_classes compute_loss_func "
     "optimizer_cls_and_kwargs environment_factory tools quantization_config".split()
 )
-_LENGTHS = ("max_length", "max_seq_length")
+LENGTHS = ("max_length", "max_seq_length")
 
 
 def plain(value: Any) -> bool:
@@ -89,7 +89,7 @@ def length_of(arguments: dict[str, Any], trainer: dict[str, Any], method: str) -
     if method in SAMPLED:
         return _number(arguments.get("max_prompt_length"), 512)
     for given in (arguments, trainer):
-        for name in _LENGTHS:
+        for name in LENGTHS:
             if name in given:
                 return _number(given[name], 1024)
     return 1024
@@ -127,7 +127,7 @@ def shrink_for_cpu(plan: dict[str, Any], notes: list[str]) -> None:
     plan["max_length"] = min(plan["max_length"], CPU_LENGTH)
     plan["batch"] = min(plan["batch"], CPU_BATCH)
     for given in (arguments, trainer):
-        for name in _LENGTHS:
+        for name in LENGTHS:
             if isinstance(given.get(name), (int, float)) and given[name] > CPU_LENGTH:
                 given[name] = CPU_LENGTH
     if plan["method"] in SAMPLED:
@@ -152,6 +152,7 @@ def shrink_for_cpu(plan: dict[str, Any], notes: list[str]) -> None:
 def _without_gpu(plan: dict[str, Any], notes: list[str]) -> None:
     """Note what the payload leaves out or replaces where there is no GPU."""
     arguments, model = plan["arguments"], plan["model_kwargs"]
+    model.pop("device_map", None)
     if str(model.get("attn_implementation", "sdpa")).split("|")[-1] not in ("sdpa", "eager"):
         notes.append(f"attn_implementation {model['attn_implementation']}: sdpa on the CPU")
         model["attn_implementation"] = "sdpa"

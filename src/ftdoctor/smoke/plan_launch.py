@@ -45,6 +45,12 @@ def add_launch(
     plan["processes"], plan["nodes"] = wish.processes, wish.nodes
     if plan["device"] == "cpu" and kind:
         notes.append(f"{kind} needs GPUs: DDP (gloo) stands for it on the CPU")
+        storage = (plan["quantization"] or {}).get("bnb_4bit_quant_storage")
+        if kind == "fsdp" and plan["quantization"] and storage in (None, "uint8"):
+            notes.append(
+                "FSDP shards 4-bit layers only where bnb_4bit_quant_storage is the dtype of the "
+                "rest of the model; the job leaves it at uint8"
+            )
         kind = ""
     plan["launch"] = kind or "ddp"
     if kind and config:

@@ -133,6 +133,8 @@ def one(run: Run, sample: dict[str, Any] | None, number: int) -> dict[str, Any]:
         text = cut(run, text_of(run, length, question), length)
         return {"prompt": [{"role": "user", "content": text}] if chat else text}
     long = text_of(run, length, f"answer {number} :")
+    if not plan.get("truncates", True):  # nothing of the trainer cuts: rows are made to measure
+        long = cut(run, long, length)
     if name in PAIRS or name == "kto":
         other = text_of(run, length, "no :")
         if name == "reward":  # its trainer leaves out what is longer, instead of cutting it
@@ -157,8 +159,7 @@ def one(run: Run, sample: dict[str, Any] | None, number: int) -> dict[str, Any]:
     if form == "prompt-completion":
         ask, good, _ = _said(question, long, long, chat)
         return {"prompt": ask, "completion": good}
-    # Cut where no limit of the trainer does it.
-    return {field: long if plan.get("truncates", True) else cut(run, long, length)}
+    return {field: long}
 
 
 def _fitting(run: Run, question: str, start: str, length: int, chat: bool) -> str:
@@ -167,7 +168,9 @@ def _fitting(run: Run, question: str, start: str, length: int, chat: bool) -> st
     while tokens > 1:
         text = cut(run, text_of(run, tokens, start), tokens)
         ask, good, _ = _said(question, text, "", chat)
-        whole = run.tokenizer.apply_chat_template(ask + good, tokenize=False) if chat else ask + good
+        whole = (
+            run.tokenizer.apply_chat_template(ask + good, tokenize=False) if chat else ask + good
+        )
         over = len(run.tokenizer(whole)["input_ids"]) + 1 - length
         if over <= 0:
             break

@@ -7,7 +7,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from . import arguments
+from . import arguments, proofs
 from .model import load, settings
 from .processes import gather
 from .rows import method
@@ -16,7 +16,7 @@ from .telling import rank
 if TYPE_CHECKING:
     from .state import Run
 
-#: Parameters that are compared before and after; each costs a copy on the CPU.
+#: Parameters that are compared before and after.
 COMPARED = 64
 
 
@@ -29,30 +29,31 @@ def train(run: Run) -> dict[str, Any]:
     trainable = {n: p for n, p in trainer.model.named_parameters() if p.requires_grad}
     if not trainable:
         raise RuntimeError("no parameter is trainable")
-    before = {n: _copy(p) for n, p in list(trainable.items())[:COMPARED]}
+    before = {n: proofs.sample(p) for n, p in list(trainable.items())[:COMPARED]}
     facts = {"trainable": sum(p.numel() for p in trainable.values())}
     facts["dtypes"] = sorted({str(p.dtype).replace("torch.", "") for p in trainable.values()})
-    facts.update(quantized(run, trainer.model))
+    facts.update(proofs.quantized(run, trainer.model))
     seen, clock = _Lengths(trainer.model), _clock(trainer)
     if not run.cpu:
         facts["loaded_bytes"] = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
     trainer.train()
     seen.leave()
-    facts.update(_history(trainer))
+    facts.update(proofs.history(trainer))
     facts.update(seen.facts(run))
     facts.update(_pace(run, clock.seconds, int(trainer.args.gradient_accumulation_steps)))
     mine: dict[str, Any] = {"rank": rank()}
+    if not run.cpu:  # before anything else takes memory
+        mine["peak_allocated_bytes"] = torch.cuda.max_memory_allocated()
+        mine["peak_reserved_bytes"] = torch.cuda.max_memory_reserved()
     if not run.kind or run.kind == "ddp":
-        changed = sum(_differs(trainable[n], old) for n, old in before.items())
+        changed = sum(proofs.differs(trainable[n], old) for n, old in before.items())
         mine["changed"] = changed
         if trainer.args.fp16 and not changed:
             del mine["changed"]  # every step may have been left out
-        mine["sum"] = float(sum(p.detach().double().sum().item() for p in trainable.values()))
-    if not run.cpu:
-        mine["peak_allocated_bytes"] = torch.cuda.max_memory_allocated()
-        mine["peak_reserved_bytes"] = torch.cuda.max_memory_reserved()
-    facts.update(agree(gather(mine)))
+        mine["sum"] = float(sum(proofs.sample(trainable[n]).double().sum().item() for n in before))
+    facts.update(proofs.agree(gather(mine)))
+    facts.update(proofs.shared(run, trainer))
     run.checkpoint = _written(trainer)
     return facts
 
@@ -119,43 +120,6 @@ def _adapter(run: Run) -> Any:
     return LoraConfig(**kept)
 
 
-def quantized(run: Run, model: Any) -> dict[str, Any]:
-    """Return how the layers are packed.
-
-    Raises:
-        RuntimeError: the plan says 4 (or 8) bits and no layer is, or not in the way it says.
-    """
-    wanted = run.plan.get("quantization") or {}
-    weights: dict[str, dict[int, Any]] = {"Params4bit": {}, "Int8Params": {}}
-    for module in model.modules():  # an adapter's layer shows the weight of the layer that it wraps
-        weight = getattr(module, "weight", None)
-        weights.get(type(weight).__name__, {})[id(weight)] = weight
-    states = [weight.quant_state for weight in weights["Params4bit"].values()]
-    eight = len(weights["Int8Params"])
-    if wanted.get("load_in_8bit") and not eight:
-        raise RuntimeError("the job loads in 8 bits, and no layer is quantised")
-    if not wanted.get("load_in_4bit"):
-        return {"quantized": bool(states or eight), "layers_quantized": len(states) or eight}
-    if not states or any(state is None for state in states):
-        raise RuntimeError("the job loads in 4 bits, and no layer is quantised")
-    kinds = {str(state.quant_type) for state in states}
-    double = {bool(state.nested) for state in states}
-    kind = wanted.get("bnb_4bit_quant_type", "fp4")
-    if kinds != {kind} or double != {bool(wanted.get("bnb_4bit_use_double_quant", False))}:
-        raise RuntimeError(
-            f"the plan says {kind}, double quantisation "
-            f"{wanted.get('bnb_4bit_use_double_quant', False)}; the layers are {sorted(kinds)}, "
-            f"double quantisation {sorted(double)}"
-        )
-    return {
-        "quantized": True,
-        "layers_quantized": len(states),
-        "quant_type": kind,
-        "double_quant": double == {True},
-        "blocksize": states[0].blocksize,
-    }
-
-
 def _pace(run: Run, seconds: list[float], accumulation: int) -> dict[str, Any]:
     """Return the seconds of a step of the job: one that accumulates as often as the job does.
 
@@ -172,58 +136,6 @@ def _pace(run: Run, seconds: list[float], accumulation: int) -> dict[str, Any]:
     if job != accumulation:
         facts["scaled_to_accumulation"] = job
     return facts
-
-
-def _history(trainer: Any) -> dict[str, Any]:
-    """Return losses and gradient norms.
-
-    Raises:
-        FloatingPointError: one is not finite.
-        RuntimeError: a gradient is zero, so nothing is learnt.
-    """
-    history = [entry for entry in trainer.state.log_history if "loss" in entry]
-    losses = [float(entry["loss"]) for entry in history]
-    norms = [float(entry["grad_norm"]) for entry in history if "grad_norm" in entry]
-    if not losses or not all(map(math.isfinite, losses)):
-        raise FloatingPointError(f"the loss is not finite: {losses}")
-    # With fp16 the first steps may overflow: the loss scale is looked for, and they are left out.
-    if norms and not trainer.args.fp16 and not all(map(math.isfinite, norms)):
-        raise FloatingPointError(f"the gradient norm is not finite: {norms}")
-    if norms and max(norms) == 0.0:
-        raise RuntimeError(f"the gradient norm is zero in every step: nothing is learnt {norms}")
-    return {"losses": losses, "grad_norms": norms}
-
-
-def agree(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the processes found together.
-
-    Raises:
-        RuntimeError: nothing changed on one of them, or they hold different values.
-    """
-    facts: dict[str, Any] = {}
-    still = [one["rank"] for one in found if one.get("changed") == 0]
-    if still:
-        where = f" on rank {still}" if len(found) > 1 else ""
-        raise RuntimeError(f"no trainable parameter changed{where}")
-    if "changed" in found[0]:
-        facts["changed"] = min(one["changed"] for one in found)
-    sums = [one["sum"] for one in found if "sum" in one]
-    if sums and max(sums) - min(sums) > 1e-3 * max(1.0, abs(sums[0])):
-        raise RuntimeError(f"the processes hold different weights after the same steps: {sums}")
-    for name in ("peak_allocated_bytes", "peak_reserved_bytes"):
-        if name in found[0]:
-            facts[name] = max(one[name] for one in found)
-    if len(found) > 1:
-        facts["ranks"] = [{k: v for k, v in one.items() if k != "sum"} for one in found]
-    return facts
-
-
-def _copy(parameter: Any) -> Any:
-    return parameter.detach().float().cpu().clone()
-
-
-def _differs(parameter: Any, old: Any) -> bool:
-    return bool((_copy(parameter) != old).any())
 
 
 def _written(trainer: Any) -> str:

@@ -37,6 +37,11 @@ def finish(
         if os.environ.get("FTDOCTOR_DEBUG"):
             raise
         click.echo(redact(f"no evidence was gathered (a bug in ftdoctor): {error}"), err=True)
+    if job is not None and run is None:
+        from ftdoctor.smoke.confirm import rulebook
+        from ftdoctor.smoke.elsewhere import weighed
+
+        verdict = weighed(verdict, job, rulebook())
     if plan.get("confirms"):
         from ftdoctor.smoke.confirm import outcome, proof_of, rulebook, still_seen
 

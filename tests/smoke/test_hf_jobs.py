@@ -111,6 +111,17 @@ def test_it_works_and_sends_what_the_dry_run_shows(bench: Bench) -> None:
     assert document["run"]["machine"] == "l4x1"
 
 
+def test_several_gpus_are_several_processes(bench: Bench) -> None:
+    code, out, err = bench.run("--yes", "--max-cost", "2", gpu="4xl4")
+    assert code == 0, out + err
+    (sent,) = bench.hub.submitted
+    assert sent["flavor"] == "l4x4"
+    plan = json.loads(base64.b64decode(sent["environment"]["FTDOCTOR_SMOKE"]))
+    assert plan["processes"] == 4
+    assert "allreduce" in plan["stages"]
+    assert "$1.27 at most" in err
+
+
 def test_a_fault_fails_with_its_rule(bench: Bench) -> None:
     bench.hub.log, bench.hub.stages = FAULT, ["RUNNING", "ERROR"]
     code, out, _ = bench.run(*AGREED)

@@ -116,6 +116,11 @@ def target(
     project = project_of(options, job)
     notes = _other_place(options, job)
     secret = _secret(options, job, project, notes)
+    if secret and (job is None or job.service_account is None):
+        notes.append(
+            "the job names no service account of its own, and that of Vertex AI may not be allowed "
+            "to read secrets"
+        )
     token = "" if secret else _token(options, job, plan, notes, ask=platform is not None)
     request = build(
         remote_plan(plan),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -61,14 +62,26 @@ def current() -> dict[str, Any]:
         ) from None
     try:
         state = json.loads(text)
-        if isinstance(state, dict) and state.get("key"):
-            return state
     except ValueError:
-        pass
+        state = None
+    if isinstance(state, dict) and _whole(state):
+        return state
     raise UnreadableInput(
         f"{PATH} cannot be read.",
         "Look for a job labelled ftdoctor-smoke with  hf jobs ps  or  gcloud ai custom-jobs list  "
         "and cancel it; then remove the file.",
+    )
+
+
+def _whole(state: dict[str, Any]) -> bool:
+    """Whether a state has what a run is found and judged by."""
+    numbers = (state.get(name) for name in ("submitted", "timeout", "usd_per_hour"))
+    return (
+        state.get("platform") in ("hf-jobs", "vertex")
+        and bool(state.get("key"))
+        and isinstance(state.get("machine"), str)
+        and all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers)
+        and isinstance(state.get("started") or 0.0, (int, float))
     )
 
 

@@ -333,7 +333,7 @@ def test_a_login_that_is_about_to_be_renewed_is_not_called_invalid(
         f"[oauth-ada]\nhf_token = {token}\nrefresh_token = hf_oauth__refresh_x\n"
         f"expires_at = {int(time.time()) - 60}\n"
     )
-    assert look() == []
+    assert look(push=PUSH) == []
     assert any("huggingface_hub renews it" in reason for reason in look.skipped)
 
 
@@ -385,3 +385,31 @@ def test_the_gated_base_of_an_open_adapter(look, monkeypatch: pytest.MonkeyPatch
     assert "base of the adapter ada/adapter" in found.fixes[0].text
     state.repos[GATED].requests = {"ada": "accepted"}
     assert look(state, job="own.py", text=text) == []
+
+
+@pytest.mark.parametrize("line", ["from huggingface_hub import login; login()", "notebook_login()"])
+def test_code_that_logs_in_is_not_called_without_a_token(look, line: str) -> None:
+    text = f"{line}\n" + SCRIPT.format(model=GATED, push=PUSH)
+    assert look(job="own.py", text=text) == []
+    text = "import wandb\nwandb.login()\n" + SCRIPT.format(model=GATED, push="")
+    assert only(look(job="own.py", text=text)).code == "FT-AUTH-251"
+
+
+def test_an_unknown_token_matters_only_where_one_is_needed(look) -> None:
+    value = '"{{ token }}"'
+    text = VERTEX.format(value=value, timeout=3600).replace(value, '"$FROM_ELSEWHERE"')
+    look(job="job.yaml", text=text)
+    assert look.skipped == []
+    look(job="job.yaml", text=text, push=PUSH)
+    assert any("is not known here" in reason for reason in look.skipped)
+
+
+def test_a_reward_model_is_asked_about(look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    text = (
+        "from datasets import load_dataset\nfrom trl import GRPOConfig, GRPOTrainer\n"
+        'data = load_dataset("open-org/chat", split="train")\n'
+        'GRPOTrainer("open-org/tiny", reward_funcs="gate-org/tiny-gated", '
+        'args=GRPOConfig(output_dir="/tmp/o"), train_dataset=data).train()\n'
+    )
+    assert only(look(job="own.py", text=text)).code == "FT-AUTH-003"

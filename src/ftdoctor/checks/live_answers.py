@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.facts.value import Access, Account, TokenRefused
 from ftdoctor.job.value import get
+from ftdoctor.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftdoctor.checks.context import Context
     from ftdoctor.facts.token import JobToken
+    from ftdoctor.job.model import Job
     from ftdoctor.job.source import Place
 
 
@@ -91,6 +93,17 @@ def place_of(context: Context, repo: str) -> Place | None:
             if text and repo in text:
                 return word.place
     return job.place
+
+
+#: A login in the code that asks for the token or takes one from elsewhere; not wandb's.
+_LOGIN = lazy(r"(?<!wandb\.)\b(?:notebook_|interpreter_)?login\s*\(")
+
+
+def logs_in(job: Job) -> bool:
+    """Whether the code may get a token by itself: a secret store, an argument, a login."""
+    from ftdoctor.checks.about import code, own_token
+
+    return own_token(job) or bool(_LOGIN.search(code(job)))
 
 
 def reads(context: Context, kind: str) -> Iterator[Access]:

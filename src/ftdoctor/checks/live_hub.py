@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftdoctor.checks.live_answers import followed, place_of, reads, silenced, values
+from ftdoctor.checks.live_answers import followed, logs_in, place_of, reads, silenced, values
 from ftdoctor.checks.token_forms import claims, kind
 from ftdoctor.rulebook.model import Fix, Hit, Severity, Unsure
 
@@ -32,14 +32,14 @@ _SUMMARIES = {
 
 def _unproved(context: Context, answer: Access) -> str:
     """Return why an answer given to nobody is not the answer that the job will get, or ""."""
-    from ftdoctor.checks.about import code_gap, env_open, launched, own_token
+    from ftdoctor.checks.about import code_gap, env_open, launched
 
     token, job = followed(context), context.job
     if not answer.as_nobody:
         return ""
     if token is not None and token.hidden:
         return f"its token is not known here ({token.reason})"
-    if own_token(job):
+    if logs_in(job):
         return "its code gets a token by itself"
     return (env_open(job) or code_gap(job)) if launched(job) else ""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftdoctor.checks.live_answers import account, followed, refusal
+from ftdoctor.checks.live_answers import account, followed, logs_in, refusal
 from ftdoctor.checks.token_forms import kind, placeholder
 from ftdoctor.facts.value import Access, Unknown
 from ftdoctor.rulebook.model import Hit, Unsure
@@ -68,11 +68,11 @@ def none_to_push(context: Context, **_: object) -> Iterator[Hit]:
     Told only when the user asked for live answers (--online): the script may be meant for a
     machine that has one. Launched jobs are told by checks.tokens.missing_for_push.
     """
-    from ftdoctor.checks.about import launched, own_token
+    from ftdoctor.checks.about import launched
     from ftdoctor.checks.tokens import pushes
 
     job, token = context.job, followed(context)
-    if not context.facts.get("online") or launched(job) or not pushes(job) or own_token(job):
+    if not context.facts.get("online") or launched(job) or not pushes(job) or logs_in(job):
         return
     if token is not None and token.problem != "blank":
         return
@@ -100,7 +100,7 @@ def could_not_ask(context: Context, **_: object) -> Iterator[Unsure]:
         shown = ", ".join(about[:4]) + (f" and {len(about) - 4} more" if len(about) > 4 else "")
         yield Unsure(f"{shown}: {reason}", needs or "--online")
     token = followed(context)
-    if token is not None and token.problem == "unknown":
+    if token is not None and token.problem == "unknown" and _needed(context):
         yield Unsure(
             f"the token of the job ({token.source}) is not known here: {token.reason}", "the token"
         )
@@ -112,6 +112,17 @@ def could_not_ask(context: Context, **_: object) -> Iterator[Unsure]:
                     f"({answer.said or '401'})",
                     "a look at the token's permissions",
                 )
+
+
+def _needed(context: Context) -> bool:
+    """Whether anything hangs on a token that is not known here: a push, or a closed repository."""
+    from ftdoctor.checks.tokens import pushes
+
+    return pushes(context.job) or any(
+        isinstance(answer, Unknown) or (isinstance(answer, Access) and answer.kind != "open")
+        for name, answer in context.facts.items()
+        if name.startswith(("hub.model:", "hub.dataset:"))
+    )
 
 
 def _about(name: str) -> str:

@@ -99,7 +99,16 @@ def _all(job: Job) -> Iterator[Wanted]:
             name = get(value)
             if isinstance(name, str) and hub_id(name) and not any(_below(name, m) for m in made):
                 yield Wanted(name, "model", value.place if value else None, soft=True)
+        rewards = training.trainer_kwargs.get("reward_funcs")
+        for name in _texts(get(rewards)):
+            if rewards is not None and hub_id(name):  # trl loads a reward model by its id
+                yield Wanted(name, "model", rewards.place, soft=True)
     yield from _arguments(job)
+
+
+def _texts(value: object) -> list[str]:
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return [item for item in items if isinstance(item, str)]
 
 
 def _below(name: str, folder: str) -> bool:

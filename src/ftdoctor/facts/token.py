@@ -172,6 +172,8 @@ def job_token(job: Job) -> JobToken | None:
     written = _written(job)
     if written is not None:
         return written
+    if job.platform == "colab":
+        return _unknown("the secret HF_TOKEN of Colab", "only Colab can read its secrets")
     if job.platform not in ("local", "unknown"):
         return None
     return _kept_at_home(job) or local_token()

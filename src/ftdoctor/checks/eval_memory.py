@@ -60,7 +60,7 @@ def logits(context: Context, **_: object) -> Iterator[Hit]:
             },
             {"logits_gib": round(size, 1), "gpu_gib": machine.memory_gib},
             severity="warning",
-            summary="Evaluation keeps the logits of {rows} rows on the GPU: {size}, and it has {gpu}.",
+            summary="Evaluation keeps the logits of {rows} rows on the GPU: {size} of {gpu}.",
         )
 
 

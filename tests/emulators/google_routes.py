@@ -149,6 +149,14 @@ def _quota_metric(state: GoogleState, match: Any, _query: Any, _body: Any) -> Re
 
 
 def _entries(state: GoogleState, _match: Any, _query: Any, _body: Any) -> Reply:
+    if state.entries_denied:
+        return error(
+            403,
+            "PERMISSION_DENIED",
+            "Permission denied for all log views",
+            "IAM_PERMISSION_DENIED",
+            permission="logging.logEntries.list",
+        )
     return 200, {"entries": state.entries}
 
 

@@ -62,6 +62,7 @@ class GoogleState:
     locations: tuple[str, ...] = ("us-central1", "us-east4", "europe-west4")
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     entries: list[dict[str, Any]] = field(default_factory=list)
+    entries_denied: bool = False
     #: Access tokens are refused (401).
     token_expired: bool = False
     #: Whether a call without a token is refused.

@@ -308,16 +308,28 @@ def test_a_bucket_whose_policy_may_not_be_read(
     assert "roles/iam.securityReviewer" in skipped(inspection)["FT-GCP-009"]
 
 
-def test_without_an_account_the_service_agent_writes(
+def test_the_agent_gets_its_role_when_it_is_first_used(
     files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = good()
-    assert codes(checked(state, monkeypatch)) == []
-    state = good()
     state.policies |= {f"b/{BUCKET}": bindings(), f"projects/{PROJECT}": bindings()}
-    ((_, finding),) = checked(state, monkeypatch).findings()
-    assert finding.code == "FT-GCP-009"
-    assert PULLER.partition(":")[2] in finding.summary
+    inspection = checked(state, monkeypatch)
+    assert codes(inspection) == []
+    assert skipped(inspection) == {}
+
+
+def test_only_vertex_and_logging_are_given(files: Path) -> None:
+    state = good()
+    state.entries_denied = True
+    with GoogleServer(state) as server:
+        given = {
+            "FTDOCTOR_VERTEX_ENDPOINT": server.url,
+            "FTDOCTOR_LOGGING_ENDPOINT": server.url,
+        }
+        _, data, _ = run(files, given)
+    found = {f["code"]: f["severity"] for f in data["findings"]}
+    assert found["FT-GCP-006"] == "warning"
+    assert "FT-GCP-004" not in found
 
 
 def test_a_bucket_of_another_project(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -276,17 +276,51 @@ def test_each_situation_has_one_finding(
         assert finding.fixes
 
 
+INTRODUCTION = """\
+# Questions to Google
+
+A job for Vertex AI is checked against Google's own answers: side by side, one deadline
+(`--deadline`, 10 s), nothing created or changed. Which login submits the job is read from files;
+no gcloud is started for it.
+
+## Whose login counts
+
+| the job is submitted by | login |
+|---|---|
+| Python (google-cloud-aiplatform, kfp), Terraform | GOOGLE_APPLICATION_CREDENTIALS, else `gcloud auth application-default login`, else the account of the Google machine |
+| a gcloud command | gcloud's own: CLOUDSDK_AUTH_ACCESS_TOKEN, access_token_file, credential_file_override, else the active account, or `--account`; `--impersonate-service-account` |
+| a script that names a key (`from_service_account_file`, `activate-service-account`, `os.environ[...]`) | that key, when it lies here |
+| a script with credentials of its own, a workflow of GitHub Actions | not known here: the login of this machine asks about project, images and buckets, and permissions are not told |
+
+A token goes over TLS or within this machine, never else; redirects are not followed.
+
+## Endpoints
+
+FTDOCTOR_VERTEX_ENDPOINT and FTDOCTOR_LOGGING_ENDPOINT, then gcloud's
+CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM, _LOGGING, _CLOUDRESOURCEMANAGER, _IAM, _STORAGE,
+_ARTIFACTREGISTRY, _CLOUDQUOTAS, _SERVICEUSAGE, _SECRETMANAGER (or the same in gcloud's
+configuration). `http://...` and `https://...` are REST, `host` is REST over TLS, `host:port` is
+gRPC. A server on this machine may need no login; with CLOUDSDK_AUTH_DISABLE_CREDENTIALS=1 nothing
+is signed. The server of the tests runs by hand:
+
+```
+python -m tests.emulators.google --scenario no-create
+```
+
+## What `check` says
+
+Each row is one run of `ftdoctor check --online` against a server that speaks the protocol of
+Google's services, and the only finding that it gives; `–` is none. What could not be told
+makes the exit code 4 with `--online` (1 when there is an error besides), and names what would
+let it be told. Verified by `tests/live/test_google_table.py`.
+"""
+
+
 def page() -> str:
     """Return docs/google-answers.md. Every row is what the test above asserts."""
     names = {rule.code: rule.name for rule in load()}
-    rows = [
-        "# What `check` says of Google's answers",
-        "",
-        "Each row is one run of `ftdoctor check --online` against a server that speaks the protocol of",
-        "Google's services, and the only finding that it gives; `–` is none. What could not be told",
-        "makes the exit code 4 with `--online` (1 when there is an error besides), and names what would",
-        "let it be told. Verified by `tests/live/test_google_table.py`.",
-        "",
+    rows = [*INTRODUCTION.splitlines(), ""]
+    rows += [
         "| situation | finding | severity | could not be told: what is needed |",
         "|---|---|---|---|",
     ]

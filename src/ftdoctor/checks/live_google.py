@@ -167,8 +167,9 @@ def accounts_differ(context: Context, **_: object) -> Iterator[Hit]:
     command = by_gcloud(context.job)
     used = own if command else adc
     values = {"adc": adc, "gcloud": own, "used": used, "by": "gcloud" if command else "Python"}
-    # gcloud's own login decides for its own commands: that the other differs is only told.
-    severity: Severity | None = "note" if command else None
+    # gcloud's own login decides for its own commands, and who impersonates means to differ.
+    meant = command or library.impersonates or library.kind.startswith("external_account")
+    severity: Severity | None = "note" if meant else None
     yield Hit(context.job.place, values, values, severity=severity)
 
 
@@ -217,19 +218,18 @@ def _behind(context: Context) -> str:
     return f"{kind}:{account}" if account else "user:YOU@example.com"
 
 
-def project_unknown(context: Context, **_: object) -> Iterator[Hit]:
+def project_unknown(context: Context) -> Iterator[Hit]:
     """Google does not know the project, or it is being deleted."""
     answer = _refused(context, "project", "google.api")
     project, place = project_place(context)
-    if answer is not None:
-        values = {"project": project, "what": "is not known to Google", "said": answer.said}
-        yield Hit(place, values, values | {"call": answer.call})
-        return
     found = context.facts.get("google.project")
     state = getattr(found, "data", {}).get("lifecycleState", "")
-    if state in ("DELETE_REQUESTED", "DELETE_IN_PROGRESS"):
-        values = {"project": project, "what": "is being deleted", "said": state}
-        yield Hit(place, values, values)
+    if answer is not None:
+        values = {"project": project, "said": answer.said, "call": answer.call}
+        yield Hit(place, values, values, summary="Google has no project {project} for this login.")
+    elif state in ("DELETE_REQUESTED", "DELETE_IN_PROGRESS"):
+        values = {"project": project, "said": state}
+        yield Hit(place, values, values, summary="The project {project} is being deleted.")
 
 
 def billing(context: Context, **_: object) -> Iterator[Hit]:
@@ -280,8 +280,10 @@ def submitter_lacks(context: Context, service: str, **_: object) -> Iterator[Hit
         call = granted.call
     else:
         # Where permissions could not be asked for, the list of jobs that was denied tells.
-        answer = _refused(context, "permission", "google.api") if service == "aiplatform" else None
-        missing = [answer.permission or "aiplatform.customJobs.list"] if answer else []
+        first = service == "aiplatform"
+        answer = _refused(context, "permission", "google.api" if first else "google.logs")
+        usual = "aiplatform.customJobs.list" if first else "logging.logEntries.list"
+        missing = [answer.permission or usual] if answer else []
         call = answer.call if answer else ""
     if not missing:
         if isinstance(unasked, Closed):
@@ -292,7 +294,8 @@ def submitter_lacks(context: Context, service: str, **_: object) -> Iterator[Hit
     who = member(context).partition(":")[2]
     values["who"] = "The account that submits" if "YOU@" in who else who
     # A job that may be created runs, also when its submitter may not look at it afterwards.
-    only_looking = granted is not None and not any(p.endswith(".create") for p in missing)
+    looking = service == "logging" or granted is not None
+    only_looking = looking and not any(p.endswith(".create") for p in missing)
     yield Hit(
         context.job.place,
         values,

@@ -106,13 +106,17 @@ def _writable(context: Context, name: str, place: Place | None) -> Iterator[Hit 
     found = infer(
         account, "write", policies, whole=_no_organisation(context.facts.get("google.project"))
     )
+    if found.verdict == "no" and context.job.service_account is None:
+        return  # Vertex AI gives its own agent the role when it is first used
     if found.verdict == "no":
         values = {"bucket": name, "account": account, "reason": found.reason}
+        # Only a job that names its output folder is sure to write there.
+        certain = _in(context.job.base_output_dir, name)
         yield Hit(
             place,
             values,
             values,
-            severity=_severity(found),
+            severity=_severity(found) if certain else "warning",
             summary="{account}, which the job runs as, has no role to write to gs://{bucket}.",
             advice=(
                 Fix(

@@ -93,6 +93,10 @@ def questions(job: Job, *, online: bool) -> Questions:
     region = things.region_of(job)
     if region:
         asked["google.api"] = partial(_api, caller, project, region)
+        logging = endpoint("logging")
+        if logging.given and not endpoint("cloudresourcemanager").given:
+            # A proxy for these two alone: reading logs can be tried, permissions not asked for.
+            asked["google.logs"] = partial(_logs, caller, project)
         if not _known_region(region):
             asked["google.locations"] = partial(_locations, caller, project)
         for need in needs(job):
@@ -210,6 +214,16 @@ def _api(caller: Caller, project: str, region: str) -> Any:
     """Listing one custom job proves the API, the region and the right to look in one call."""
     path = f"/v1/projects/{project}/locations/{region}/customJobs?pageSize=1"
     return caller.ask("GET", "aiplatform", path, region=region)
+
+
+def _logs(caller: Caller, project: str) -> Any:
+    """Read at most one log entry of custom jobs."""
+    body = {
+        "resourceNames": [f"projects/{project}"],
+        "filter": 'resource.type="ml_job"',
+        "pageSize": 1,
+    }
+    return caller.ask("POST", "logging", "/v2/entries:list", body)
 
 
 def _locations(caller: Caller, project: str) -> Any:

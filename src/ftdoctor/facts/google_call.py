@@ -135,12 +135,12 @@ class Caller:
         headers: dict[str, str],
         call: str,
     ) -> Answer | Refused | Unknown:
-        import requests
-
         from ftdoctor.redact import redact
 
         self._pace(place)
         with session(place) as link:
+            import requests
+
             for attempt in (1, 2):
                 try:
                     response = link.request(

@@ -153,9 +153,16 @@ def session(place: Endpoint) -> Any:
     """Return a requests session for an endpoint; use as a context manager.
 
     Within this machine no proxy is used, but the certificates that the environment names are.
-    """
-    import requests
 
+    Raises:
+        MissingExtra: requests, which google-auth signs with, is not installed.
+    """
+    try:
+        import requests
+    except ImportError:
+        from ftdoctor.errors import MissingExtra
+
+        raise MissingExtra("vertex", "Asking Google Cloud") from None
     found = requests.Session()
     found.auth = _no_password  # requests would add one of ~/.netrc
     if place.loopback:

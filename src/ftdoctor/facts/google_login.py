@@ -87,7 +87,8 @@ _FIELDS = {
 
 def read_login() -> GoogleLogin:
     """Read what the client libraries will find. Never raises, never asks the network."""
-    account, project = gcloud_defaults.account(), gcloud_defaults.setting("core", "project")
+    account = gcloud_defaults.account()
+    project = os.environ.get("CLOUDSDK_CORE_PROJECT") or gcloud_defaults.setting("core", "project")
     known: dict[str, Any] = {
         "gcloud_account": account,
         "gcloud_project": project,

@@ -122,9 +122,14 @@ def _before(job: Job) -> list[Step]:
 
 
 def _of_shell(job: Job) -> GoogleLogin | None:
-    """The key that the script activates for gcloud."""
+    """The key that the script activates for gcloud, or another configuration that it takes."""
+    command = job.extra.get("gcloud")
+    if command is not None and command.one("--configuration") is not None:
+        return _unknown("own", "the command takes another configuration of gcloud")
     for step in reversed(_before(job)):
         words = _words(step)
+        if words[:4] == ["gcloud", "config", "configurations", "activate"]:
+            return _unknown("own", "the script takes another configuration of gcloud")
         if words[:2] != ["gcloud", "auth"]:
             continue
         if words[2:3] == ["login"]:

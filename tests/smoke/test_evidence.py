@@ -60,7 +60,7 @@ def stages(**train: Any) -> list[dict[str, Any]]:
             "ok": True,
             "seconds": 20.0,
             "seconds_per_step": 4.0,
-            "steps_seconds": [6.0, 4.0, 3.8],
+            "step_seconds": [6.0, 4.0, 3.8],
             **train,
         },
     ]
@@ -112,15 +112,6 @@ def test_without_a_number_of_steps_it_is_told_per_thousand(tmp_path: Path) -> No
     assert real["steps"] is None
     assert real["per_steps"] == 1000
     assert real["steps_from"] == "the number of rows is not known here"
-
-
-def test_a_run_that_accumulates_less_counts_its_batches(tmp_path: Path) -> None:
-    verdict = Verdict("works", stages(peak_allocated_bytes=9 * 2**30))
-    plan = {**PLAN, "arguments": {"gradient_accumulation_steps": 2}, "job_accumulation": 4}
-    found = gather(verdict, plan, job_of(tmp_path, "--max_steps 500"))
-    assert found["memory"]["of_the_job"]
-    real = found["speed"]["real_job"]
-    assert real["seconds_high"] == pytest.approx(500 * 2 * 4.4 + 50.2)
 
 
 def test_a_smaller_run_is_no_measurement_of_the_job(tmp_path: Path) -> None:

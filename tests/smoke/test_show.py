@@ -47,7 +47,7 @@ ON_A_GPU = {
             "seconds": 14.2,
             "losses": [2.12345, 2.1, 2.05],
             "seconds_per_step": 4.1,
-            "steps_seconds": [6.0, 4.1, 4.0],
+            "step_seconds": [6.0, 4.1, 4.0],
             "batch": [1, 2048],
             "quantized": True,
             "layers_quantized": 196,

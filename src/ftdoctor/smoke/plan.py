@@ -115,6 +115,8 @@ def plan_for(
     _config_class(plan, training, stands=stands)
     plan["quantization"] = _quantization(training, notes)
     plan["lora"] = _lora(training, quantized=plan["quantization"] is not None)
+    if training.lora is not None and "config_class" in training.lora:
+        plan["adapter"] = str(get(training.lora["config_class"])).rpartition(".")[2]
     plan["kbit_prepare"] = training.kbit_prepared is not None
     if plan["quantization"] is None:
         plan["imports"].remove("bitsandbytes")
@@ -176,6 +178,9 @@ def _quantization(training: Training, notes: list[str]) -> dict[str, Any] | None
         stored = shapes.quantised_copy(str(model)) == "4bit"
         return dict(QLORA) if (four is not None and get(four)) or stored else None
     kept = {n: get(v) for n, v in training.quantization.items() if v.known and plain(v.value)}
+    if other := kept.pop("config_class", None):
+        notes.append(f"{other} is not run small: 4-bit NF4 of bitsandbytes stands for it")
+        return dict(QLORA)
     for name, value in kept.items():
         if isinstance(value, str):
             kept[name] = value.removeprefix("torch.")
@@ -191,6 +196,7 @@ def _lora(training: Training, *, quantized: bool) -> dict[str, Any] | None:
     if training.lora is None:
         return dict(LORA) if quantized else None
     kept = {n: get(v) for n, v in training.lora.items() if v.known and plain(v.value)}
+    kept.pop("config_class", None)  # of another kind than LoRA: see `plan["adapter"]`
     return {"task_type": "CAUSAL_LM", **kept}
 
 
@@ -209,6 +215,10 @@ def _tokenizer(plan: dict[str, Any], training: Training, notes: list[str]) -> No
         if isinstance(name, str) and name != model:
             plan["tokenizer"] = name
         return
+    path = plan["arguments"].get("chat_template_path")
+    if isinstance(path, str) and not os.path.exists(path):
+        del plan["arguments"]["chat_template_path"]
+        notes.append(f"the chat template of {path} is not fetched: ChatML stands for it")
     plan["chat_template"] = not no_chat_template(model) or bool(plan.get("sets_template"))
     form = plan.get("row_form") == "messages" or any("messages" in r for r in plan.get("rows", ()))
     if form and model and plan["chat_template"]:

@@ -39,6 +39,8 @@ def settings_of(
     method = str(plan.get("method") or "sft")
     if method not in METHODS:
         raise NotDescribed(f"{method} is not described by the memory model")
+    if plan.get("adapter"):
+        raise NotDescribed(f"{plan['adapter']} is not described by the memory model")
     processes = int(plan.get("processes") or 1) * int(plan.get("nodes") or 1)
     sharded = _sharded(plan)
     if processes > 1 and sharded:

@@ -6,9 +6,9 @@ the upper end is that, with a tenth on top for logging, checkpoints and evaluati
 is the quickest step; where rows are not packed, half of it, because time goes with tokens while a
 part of each step (unpacking 4-bit weights, launching kernels, the optimizer) does not. Half is a
 judgement, not a measurement: ordinary chat rows are far below max_length. Where the run
-accumulated fewer batches than the job, its steps count as often as needed. Both ends have the
-time until the first step as it was in the smoke run; where that had random weights, downloading
-and loading the real ones comes on top.
+accumulated fewer batches than the job, the payload has scaled its steps. Both ends have the time
+until the first step as it was in the smoke run; where that had random weights, downloading and
+loading the real ones comes on top.
 """
 
 from __future__ import annotations
@@ -82,13 +82,6 @@ def rows_of(plan: Mapping[str, Any], data: Mapping[str, Any], training: Training
     return rows
 
 
-def _accumulates_more(plan: Mapping[str, Any]) -> float:
-    """Return how many times more batches a step of the job has: a smoke run accumulates few."""
-    job = plan.get("job_accumulation")
-    ran = (plan.get("arguments") or {}).get("gradient_accumulation_steps") or 1
-    return float(job) / float(ran) if job else 1.0
-
-
 def _gpus(job: Job | None) -> int:
     """Return how many GPUs share the batches of the real job."""
     from ftdoctor.job.hardware import hardware
@@ -119,9 +112,8 @@ def outlook(
         start_seconds: seconds until the first step.
         usd_per_hour: price of the machine, None when not known.
     """
-    more = _accumulates_more(plan)
-    usual = more * float(train["seconds_per_step"])
-    each = [more * float(s) for s in train.get("steps_seconds") or () if s]
+    usual = float(train["seconds_per_step"])
+    each = [float(s) for s in train.get("step_seconds") or () if s]
     quickest = min([usual, *each])
     training = job.training if job is not None else None
     steps, told = (

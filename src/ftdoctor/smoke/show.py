@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 #: Of the stages' facts, those that the evidence tells in its own lines.
-_TOLD_BELOW = frozenset({"stage", "ok", "seconds", "error", "versions", "steps_seconds"})
+_TOLD_BELOW = frozenset({"stage", "ok", "seconds", "error", "versions", "step_seconds"})
 #: Packages named first where versions are told.
 _FIRST = ("torch", "transformers", "trl", "peft", "bitsandbytes")
 _WIDTH = 100

@@ -112,12 +112,12 @@ def _adapter(run: Run) -> Any:
     values = run.plan.get("lora")
     if values is None:
         return None
-    from peft import LoraConfig
+    import peft
 
     kept = dict(values)
     if method(run) == "reward":
         kept["task_type"] = "SEQ_CLS"
-    return LoraConfig(**kept)
+    return getattr(peft, run.plan.get("adapter") or "LoraConfig")(**kept)
 
 
 def _pace(run: Run, seconds: list[float], accumulation: int) -> dict[str, Any]:

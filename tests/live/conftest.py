@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from tests.emulators.hub import HubServer, State
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -23,3 +28,15 @@ def hub(monkeypatch: pytest.MonkeyPatch):
     yield start
     for server in servers:
         server.__exit__()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """gcloud's folder, empty, and a folder to work in."""
+    folder = tmp_path / "gcloud"
+    (folder / "configurations").mkdir(parents=True)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(folder))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return folder

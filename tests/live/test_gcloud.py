@@ -103,7 +103,7 @@ def test_gcloud_reads_the_same_refusals(gcloud: Any, name: str) -> None:
 def test_gclouds_login_is_read_as_gcloud_wrote_it(
     gcloud: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.live.test_google_login import key
+    from tests.live.google_logins import key
 
     from ftdoctor.facts.gcloud_login import read_gcloud_login
 

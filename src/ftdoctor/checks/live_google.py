@@ -1,4 +1,4 @@
-"""Checks on Google's answers about login, project and what the submitter may do."""
+"""Checks on Google's answers about the project and what the submitter may do there."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from ftdoctor.facts.google import Granted
 from ftdoctor.facts.google_call import Closed
 from ftdoctor.facts.google_login import GoogleLogin
 from ftdoctor.facts.google_refusal import Refused
-from ftdoctor.facts.google_things import by_gcloud
 from ftdoctor.job.value import get
-from ftdoctor.rulebook.model import Fix, Hit, Severity, Unsure
+from ftdoctor.rulebook.model import Fix, Hit, Unsure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,13 +30,14 @@ def google_login(context: Context, name: str = "google.login") -> GoogleLogin | 
     return found if isinstance(found, GoogleLogin) else None
 
 
-def _not_known(context: Context) -> str:
+def not_known(context: Context) -> str:
     """Return why the login that submits is not known here, "" when it is."""
     login = google_login(context)
     return login.said if login is not None and login.problem in ("elsewhere", "own") else ""
 
 
-def _refused(context: Context, kind: str, *names: str) -> Refused | None:
+def google_refused(context: Context, kind: str, *names: str) -> Refused | None:
+    """Return the first refusal of a kind, among the facts named or all of Google's."""
     for name, answer in context.facts.items():
         asked = name in names if names else name.startswith("google.")
         if asked and isinstance(answer, Refused) and answer.kind == kind:
@@ -76,106 +76,9 @@ def _grant(context: Context, role: str, project: str) -> Fix:
     )
 
 
-def login_absent(context: Context, **_: object) -> Iterator[Hit | Unsure]:
-    """No usable credentials for what submits the job.
-
-    A login that is just not there is not told as a fault: the job may be submitted elsewhere. A
-    file that is named or there, and cannot be used, is one.
-    """
-    login = google_login(context)
-    if login is None or not login.problem or _not_known(context):
-        return
-    if login.problem in ("absent", "no-account", "no-credentials"):
-        if "google.api" not in context.facts:
-            yield Unsure(f"no Google login on this machine ({login.said})", "a Google login")
-        return
-    values = {"reason": login.said, "path": login.path}
-    named = login.source == "environment"
-    summary = "The Google credentials cannot be used: {reason}."
-    advice = (
-        Fix(
-            "Point GOOGLE_APPLICATION_CREDENTIALS at the right file, or unset it to use the login "
-            "of this machine."
-        ),
-    )
-    yield Hit(context.job.place, values, values, summary=summary, advice=advice if named else ())
-
-
-def login_expired(context: Context, **_: object) -> Iterator[Hit | Unsure]:
-    """The login must be renewed, or its key is no longer accepted."""
-    answer = _refused(context, "reauth") or _refused(context, "broken")
-    if answer is None:
-        return
-    if _not_known(context):
-        yield Unsure(f"Google refuses the login of this machine: {answer.said}", "a Google login")
-        return
-    login = google_login(context)
-    values = {"said": answer.said, "account": login.name if login else ""}
-    evidence = {key: value for key, value in values.items() if value} | {"call": answer.call}
-    key = login is not None and login.kind == "service_account"
-    summary = _EXPIRED.get(answer.kind, "") if key or answer.kind == "broken" else ""
-    yield Hit(context.job.place, values, evidence, summary=summary, advice=_renew(login))
-
-
-_EXPIRED = {
-    "reauth": "Google does not accept the service account key.",
-    "broken": "The Google credentials cannot be used: {said}.",
-}
-
-
-def _renew(login: GoogleLogin | None) -> tuple[Fix, ...]:
-    """Return how just this login is renewed."""
-    if login is None:
-        return ()
-    if login.kind == "service_account":
-        return (
-            Fix(
-                "The key was deleted, its account is disabled, or the clock of this machine is "
-                "wrong. See which keys the account has.",
-                f"gcloud iam service-accounts keys list --iam-account={login.account}",
-            ),
-        )
-    if login.kind.startswith("external_account"):
-        return (
-            Fix(
-                "The token of your identity provider was refused: it has run out, or the workload "
-                "identity pool does not trust its issuer or audience."
-            ),
-        )
-    if login.kind == "metadata":
-        return (Fix("The service account of this machine is disabled or was deleted."),)
-    if login.of == "gcloud":
-        return (Fix("Log gcloud in again: this job is submitted by gcloud.", "gcloud auth login"),)
-    return (
-        Fix(
-            "Log the client libraries in again: this job is submitted by Python.",
-            "gcloud auth application-default login",
-        ),
-    )
-
-
-def accounts_differ(context: Context, **_: object) -> Iterator[Hit]:
-    """gcloud and the client libraries are logged in as two accounts."""
-    library = google_login(context, "google.library")
-    if library is None or (library.problem and not library.account) or _not_known(context):
-        return
-    told = context.facts.get("google.account")
-    adc = library.name or (told if isinstance(told, str) else "")
-    own = library.gcloud_account
-    if not adc or not own or adc == own:
-        return
-    command = by_gcloud(context.job)
-    used = own if command else adc
-    values = {"adc": adc, "gcloud": own, "used": used, "by": "gcloud" if command else "Python"}
-    # gcloud's own login decides for its own commands, and who impersonates means to differ.
-    meant = command or library.impersonates or library.kind.startswith("external_account")
-    severity: Severity | None = "note" if meant else None
-    yield Hit(context.job.place, values, values, severity=severity)
-
-
 def api_disabled(context: Context, **_: object) -> Iterator[Hit]:
     """The Vertex AI API is not enabled in the project."""
-    answer = _refused(context, "api-disabled", "google.api")
+    answer = google_refused(context, "api-disabled", "google.api")
     if answer is None:
         return
     project, place = project_place(context)
@@ -187,40 +90,9 @@ def api_disabled(context: Context, **_: object) -> Iterator[Hit]:
     yield Hit(place, values, evidence, advice=(Fix(where, command),))
 
 
-def quota_project(context: Context, **_: object) -> Iterator[Hit]:
-    """A person's login without a project to bill, or with one that may not be billed."""
-    answer = _refused(context, "quota-project", "google.api")
-    login = google_login(context)
-    if answer is None or login is None or _not_known(context):
-        return
-    project, _place = project_place(context)
-    values = {
-        "said": answer.said,
-        "project": project or "PROJECT",
-        "which": f"may not use {login.quota_project} as" if login.quota_project else "names no",
-    }
-    yield Hit(context.job.place, values, values | {"call": answer.call})
-
-
-def impersonation(context: Context, **_: object) -> Iterator[Hit]:
-    """The login stands in for a service account and may not."""
-    answer = _refused(context, "impersonation")
-    if answer is not None and not _not_known(context):
-        values = {"account": answer.account, "said": answer.said, "member": _behind(context)}
-        yield Hit(context.job.place, values, values | {"call": answer.call})
-
-
-def _behind(context: Context) -> str:
-    """Return the account that wants to stand in for another, as a binding names it."""
-    login = google_login(context)
-    account = login.account if login else ""
-    kind = "serviceAccount" if account.endswith("gserviceaccount.com") else "user"
-    return f"{kind}:{account}" if account else "user:YOU@example.com"
-
-
 def project_unknown(context: Context) -> Iterator[Hit]:
     """Google does not know the project, or it is being deleted."""
-    answer = _refused(context, "project", "google.api")
+    answer = google_refused(context, "project", "google.api")
     project, place = project_place(context)
     found = context.facts.get("google.project")
     state = getattr(found, "data", {}).get("lifecycleState", "")
@@ -234,7 +106,7 @@ def project_unknown(context: Context) -> Iterator[Hit]:
 
 def billing(context: Context, **_: object) -> Iterator[Hit]:
     """The project has no billing account."""
-    answer = _refused(context, "billing", "google.api")
+    answer = google_refused(context, "billing", "google.api")
     if answer is not None:
         project, place = project_place(context)
         values = {"project": project, "said": answer.said}
@@ -243,7 +115,7 @@ def billing(context: Context, **_: object) -> Iterator[Hit]:
 
 def perimeter(context: Context) -> Iterator[Hit]:
     """A VPC Service Controls perimeter refuses the submitter's own calls."""
-    answer = _refused(context, "vpc", "google.api", "google.submitter")
+    answer = google_refused(context, "vpc", "google.api", "google.submitter")
     if answer is not None:
         project, place = project_place(context)
         values = {"project": project, "said": answer.said}
@@ -255,22 +127,14 @@ def perimeter(context: Context) -> Iterator[Hit]:
         )
 
 
-def scopes(context: Context) -> Iterator[Hit]:
-    """The token of this machine was issued for fewer APIs than the submission calls."""
-    answer = _refused(context, "scopes", "google.api", "google.submitter")
-    if answer is not None and not _not_known(context):
-        values = {"said": answer.said}
-        yield Hit(context.job.place, values, values | {"call": answer.call})
-
-
 def submitter_lacks(context: Context, service: str, **_: object) -> Iterator[Hit | Unsure]:
     """The submitter lacks permissions of a service ("aiplatform", "logging") on the project."""
     granted = _granted(context.facts.get("google.submitter"))
     project, _place = project_place(context)
-    if _not_known(context):
+    if not_known(context):
         if service == "aiplatform" and "google.api" in context.facts:
             yield Unsure(
-                f"what the account that submits may do is not known: {_not_known(context)}",
+                f"what the account that submits may do is not known: {not_known(context)}",
                 "the login that submits",
             )
         return
@@ -281,7 +145,7 @@ def submitter_lacks(context: Context, service: str, **_: object) -> Iterator[Hit
     else:
         # Where permissions could not be asked for, the list of jobs that was denied tells.
         first = service == "aiplatform"
-        answer = _refused(context, "permission", "google.api" if first else "google.logs")
+        answer = google_refused(context, "permission", "google.api" if first else "google.logs")
         usual = "aiplatform.customJobs.list" if first else "logging.logEntries.list"
         missing = [answer.permission or usual] if answer else []
         call = answer.call if answer else ""

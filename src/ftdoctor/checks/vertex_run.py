@@ -181,7 +181,7 @@ def default_agent(context: Context, **_: object) -> Iterator[Hit]:
     """The code calls Google services that the default service agent may not reach."""
     job = context.job
     if "google.api" in context.facts:
-        from ftdoctor.checks.live_google import scopes
+        from ftdoctor.checks.live_google_login import scopes
 
         yield from scopes(context)
     if job.platform != "vertex" or job.service_account is not None or job.form == "tuning":

@@ -216,6 +216,9 @@ class HubJobsServer(ThreadingHTTPServer):
         self.state = state
         self.url = state.endpoint = f"http://127.0.0.1:{self.server_port}"
 
+    def handle_error(self, *_: Any) -> None:
+        """Be quiet about a client that was killed while it was answered."""
+
     def __enter__(self) -> HubJobsServer:
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
         return self

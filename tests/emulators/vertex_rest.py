@@ -156,6 +156,9 @@ class VertexJobsServer(ThreadingHTTPServer):
         #: The secret of the project, base64; None where it may not be read.
         self.secret: str | None = None
 
+    def handle_error(self, *_: Any) -> None:
+        """Be quiet about a client that was killed while it was answered."""
+
     def __enter__(self) -> VertexJobsServer:
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
         return self

@@ -5,21 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import os
-import random
 import signal
-import subprocess
-import sys
 import time
-from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.emulators.hub_jobs import TOKEN, HubJobs, HubJobsServer
+from tests.emulators.hub_jobs import TOKEN
+from tests.smoke.hf_bench import AGREED, Bench, bench, flat, wait_for
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+__all__ = ["bench"]
 
-AGREED = ("--yes", "--max-cost", "0.50")
 FAULT = [
     'FTDOCTOR {"stage": "imports", "ok": true, "seconds": 1.0}',
     "Traceback (most recent call last):",
@@ -28,62 +22,6 @@ FAULT = [
     "TypeError: SFTConfig.__init__() got an unexpected keyword argument 'max_seq_length'",
     'FTDOCTOR {"stage": "train", "ok": false, "error": "TypeError: unexpected keyword"}',
 ]
-
-
-class Bench:
-    """A folder, a Hub, and the command."""
-
-    def __init__(self, folder: Path, server: HubJobsServer) -> None:
-        self.folder, self.server, self.hub = folder, server, server.state
-        self.state = folder / ".ftdoctor" / "smoke-running.json"
-
-    def start(
-        self, *words: str, gpu: str = "l4", stdin: int = subprocess.DEVNULL
-    ) -> subprocess.Popen[str]:
-        """Start `ftdoctor smoke`."""
-        where = ("--gpu", gpu, "--on", "hf-jobs") if gpu else ()
-        return subprocess.Popen(
-            [sys.executable, "-m", "ftdoctor", "smoke", *where, "--poll", "0.05", *words],
-            cwd=self.folder,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={
-                **os.environ,
-                "HF_ENDPOINT": self.server.url,
-                "HF_TOKEN": TOKEN,
-                "HF_HOME": str(self.folder / "hf"),
-            },
-        )
-
-    def run(self, *words: str, gpu: str = "l4") -> tuple[int, str, str]:
-        """Run it to its end: exit code, stdout without line breaks, stderr."""
-        process = self.start(*words, gpu=gpu)
-        out, err = process.communicate(timeout=120)
-        assert "Traceback" not in err, err
-        assert TOKEN not in out + err
-        return process.returncode, flat(out), err
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """Return a bench with a Hub that runs every job well."""
-    with HubJobsServer(HubJobs()) as server:
-        yield Bench(tmp_path, server)
-
-
-def flat(text: str) -> str:
-    """Return a report without its line breaks."""
-    return " ".join(text.split())
-
-
-def wait_for(what: Any, seconds: float = 30.0) -> None:
-    """Wait until something is true."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_it_works_and_sends_what_the_dry_run_shows(bench: Bench) -> None:
@@ -366,31 +304,6 @@ def test_a_cancel_that_is_not_done_is_told(bench: Bench) -> None:
     assert process.returncode == 4, err
     assert "ftdoctor smoke --cancel" in flat(out)
     assert bench.state.exists()
-
-
-#: 200 take over three minutes; CI takes a sample, FTDOCTOR_INTERRUPTIONS=200 takes them all.
-MANY = int(os.environ.get("FTDOCTOR_INTERRUPTIONS", "40"))
-
-
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("times", [6, pytest.param(MANY, marks=pytest.mark.slow)])
-def test_random_interruptions_leave_nothing_running(bench: Bench, times: int) -> None:
-    chance = random.Random(7)
-    bench.hub.stages, bench.hub.slow = ["SCHEDULING", "RUNNING"], 0.2
-    for _ in range(times):
-        before = len(bench.hub.submitted)
-        process = bench.start(*AGREED)
-        if chance.random() < 0.5:
-            time.sleep(chance.uniform(0.2, 1.6))
-        else:  # not before there is something to end, however slow this machine is
-            wait_for(lambda: len(bench.hub.submitted) > before)  # noqa: B023
-            time.sleep(chance.uniform(0.0, 0.8))
-        process.send_signal(chance.choice([signal.SIGINT, signal.SIGTERM]))
-        process.communicate(timeout=60)
-        assert len(bench.hub.submitted) - before <= 1
-        assert bench.hub.alive() == []
-        assert not bench.state.exists()
-    assert bench.hub.submitted
 
 
 @pytest.mark.slow

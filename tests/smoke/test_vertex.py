@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
 import signal
 import socket
 import time
@@ -334,33 +332,6 @@ def test_over_grpc_it_is_the_same(bench: Bench) -> None:
         assert process.returncode == 4, err
         assert bench.vertex.alive() == []
         assert len(bench.vertex.submitted) == 2
-
-
-#: 200 take minutes; CI takes a sample, FTDOCTOR_INTERRUPTIONS=200 takes them all.
-MANY = int(os.environ.get("FTDOCTOR_INTERRUPTIONS", "15"))
-
-
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("times", [4, pytest.param(MANY, marks=pytest.mark.slow)])
-def test_random_interruptions_leave_nothing_running(bench: Bench, times: int) -> None:
-    chance = random.Random(7)
-    bench.vertex.states, bench.vertex.slow = ["QUEUED", "PENDING", "RUNNING"], 0.2
-    for _ in range(times):
-        before = len(bench.vertex.submitted)
-        process = bench.start(*AGREED)
-        if chance.random() < 0.5:
-            time.sleep(chance.uniform(0.3, 3.0))
-        else:  # not before there is something to end, however slow this machine is
-            end = time.monotonic() + 60
-            while len(bench.vertex.submitted) == before and time.monotonic() < end:
-                time.sleep(0.01)
-            time.sleep(chance.uniform(0.0, 1.0))
-        process.send_signal(chance.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
-        process.communicate(timeout=90)
-        assert len(bench.vertex.submitted) - before <= 1
-        assert bench.vertex.alive() == []
-        assert not bench.state.exists()
-    assert bench.vertex.submitted
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tests.emulators.hub import TOKEN, base
+from tests.emulators.hub import TOKEN, Identity, base
 
 from ftdoctor.facts.gather import gatherer
 from ftdoctor.facts.value import Unknown
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+OTHER = "hf_" + "ZYXWVUTSRQPONMLKJIHGFEDCBAzyxwvuts"
 JOB = """\
 hf jobs uv run --flavor l4x1 --namespace ada --timeout 2h --secrets HF_TOKEN train.py
 """
@@ -59,13 +60,17 @@ def test_a_second_job_asks_nothing_again(
     state = base()
     hub(state)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    (tmp_path / "job.sh").write_text(JOB * 3)
+    literal = JOB.replace("HF_TOKEN", f"HF_TOKEN={OTHER}").replace("--namespace ada ", "")
+    state.tokens[OTHER] = Identity()
+    (tmp_path / "job.sh").write_text(JOB * 2 + literal)
     (tmp_path / "train.py").write_text(SCRIPT)
     monkeypatch.chdir(tmp_path)
     gather = gatherer(online=True, deadline=10)
     assert gather is not None
     jobs = read(["job.sh"]).jobs
     assert len(jobs) == 3
-    for job in jobs:
+    for job in jobs[:2]:
         gather(job)
     assert len(state.seen) == len(set(state.seen))
+    gather(jobs[2])
+    assert state.seen.count("GET /api/whoami-v2") == 2  # two tokens, each asked about once

@@ -48,28 +48,48 @@ def _gather(
         "token.elsewhere": held_here() if local is None else [],
         "hub.wanted": repos,
     }
-    questions = _hub_questions(job, token, local, repos, online=online)
+    questions = _hub_questions(job, token, local, repos, told, online=online)
     from ftdoctor.facts.google import questions as google_questions
 
     questions |= google_questions(job, online=online)
     key = (token.key if token else "") + (local.key if local else "")
-    facts |= {name: told[key, name] for name in questions if (key, name) in told}
-    questions = {name: q for name, q in questions.items() if name not in facts}
-    if not questions:
-        return facts
-    begun = time.monotonic()
-    answers = _answer(questions, deadline)
-    bases = _bases(repos, answers)
-    left = deadline - (time.monotonic() - begun)
-    if bases and left > 0:  # an adapter loads its base: the one question that needs an answer first
+    end = time.monotonic() + deadline
+    facts |= _told_or_asked(questions, told, key, deadline)
+    bases = _bases(repos, facts)
+    if bases:  # an adapter loads its base: the one question that needs an answer first
         text = token.text if token else ""
         more = {
             f"hub.model:{item.repo}": partial(_access, item.repo, "model", text) for item in bases
         }
-        answers |= ask(more, left)
+        facts |= _told_or_asked(more, told, key, max(0.1, end - time.monotonic()))
         facts["hub.wanted"] = [*repos, *bases]
+    return facts
+
+
+def _told_or_asked(
+    questions: dict[str, Callable[[], Any]],
+    told: dict[tuple[str, str], Any],
+    key: str,
+    deadline: float,
+) -> dict[str, Any]:
+    """Return the answers, those that this run has heard already without asking."""
+    known = {name: told[key, name] for name in questions if (key, name) in told}
+    open_ones = {name: q for name, q in questions.items() if name not in known}
+    if not open_ones:
+        return known
+    answers = _answer(open_ones, deadline)
     told |= {(key, name): answer for name, answer in answers.items() if name.startswith("hub.")}
-    return facts | answers
+    return known | answers
+
+
+def _whoami(token: JobToken, told: dict[tuple[str, str], Any]) -> Any:
+    """Ask whose token it is, once in a run for each token: the endpoint is limited."""
+    from ftdoctor.facts import hub
+
+    known = (token.key, "whoami")
+    if known not in told:
+        told[known] = hub.whoami(token.text)
+    return told[known]
 
 
 def _access(repo: str, repo_type: str, text: str) -> Any:
@@ -78,12 +98,12 @@ def _access(repo: str, repo_type: str, text: str) -> Any:
     return hub.access(repo, repo_type, text)
 
 
-def _bases(repos: list[Wanted], answers: Mapping[str, Any]) -> list[Wanted]:
+def _bases(repos: list[Wanted], facts: Mapping[str, Any]) -> list[Wanted]:
     """Return the base models of adapters that the job loads as its model, and names nowhere."""
     named = {item.repo for item in repos}
     found = []
     for item in repos:
-        listed = answers.get(f"hub.files:{item.key}")
+        listed = facts.get(f"hub.files:{item.key}")
         base = listed.base if isinstance(listed, RepoFiles) else ""
         if item.loads == "full" and base not in named and hub_id(base):
             found.append(Wanted(base, "model", item.place, base_of=item.repo))
@@ -95,6 +115,7 @@ def _hub_questions(
     token: JobToken | None,
     local: JobToken | None,
     repos: list[Wanted],
+    told: dict[tuple[str, str], Any],
     *,
     online: bool,
 ) -> dict[str, Callable[[], Any]]:
@@ -106,8 +127,8 @@ def _hub_questions(
     from ftdoctor.facts import hub, hub_files
 
     questions: dict[str, Callable[[], Any]] = {}
-    if text:
-        questions["hub.whoami"] = partial(hub.whoami, text)
+    if token is not None and text:
+        questions["hub.whoami"] = partial(_whoami, token, told)
     # Where the token is not known or is none, nobody's eyes tell what is open to all. A text that
     # can be no token breaks every call of the job, so nothing is asked for it.
     broken = token is not None and token.problem in ("wrong", "unreadable")
@@ -129,22 +150,27 @@ def _hub_questions(
         for out in outputs(job):
             questions[f"hub.write:{out}"] = partial(hub.access, out, "model", text, write=True)
     if job.platform == "hf-jobs":
-        questions |= _jobs_questions(job, text, submitter, online=online)
+        questions |= _jobs_questions(job, text, local, told, online=online)
     return questions
 
 
 def _jobs_questions(
-    job: Job, text: str, submitter: str, *, online: bool
+    job: Job,
+    text: str,
+    local: JobToken | None,
+    told: dict[tuple[str, str], Any],
+    *,
+    online: bool,
 ) -> dict[str, Callable[[], Any]]:
     """Return the questions on starting the job: they are put with the token of this machine."""
     from ftdoctor.facts import hub
 
     questions: dict[str, Callable[[], Any]] = {}
-    namespace = get(job.namespace)
+    namespace, submitter = get(job.namespace), local.text if local else ""
     if submitter and namespace:
         questions["hub.jobs"] = partial(hub.jobs_permission, namespace, submitter)
-    elif submitter and submitter != text:
-        questions["hub.whoami.submitter"] = partial(hub.whoami, submitter)
+    elif local is not None and submitter and submitter != text:
+        questions["hub.whoami.submitter"] = partial(_whoami, local, told)
     if submitter or online:
         questions["hub.hardware"] = partial(hub.hardware, submitter)
     return questions

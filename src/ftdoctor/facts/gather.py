@@ -67,7 +67,7 @@ def _gather(
 
 
 def _told_or_asked(
-    questions: dict[str, Callable[[], Any]],
+    questions: Mapping[str, Callable[[], Any]],
     told: dict[tuple[str, str], Any],
     key: str,
     deadline: float,

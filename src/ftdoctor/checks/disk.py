@@ -85,7 +85,7 @@ def boot_disk(context: Context, **_: object) -> Iterator[Hit]:
         yield from _boot_disk(context)
 
 
-def _downloaded(context: Context, training: Training) -> int | None:
+def listed_bytes(context: Context, training: Training) -> int | None:
     """Return the bytes of the weights as the Hub listed them, None when it was not asked."""
     if "hub.wanted" not in context.facts:
         return None
@@ -110,7 +110,7 @@ def _flavor_disk(context: Context) -> Iterator[Hit]:
 
     size = disk_bytes(row)
     for training in job.trainings:
-        need = _downloaded(context, training)
+        need = listed_bytes(context, training)
         if need is not None and size is not None and need > size:
             values = {
                 "model": get(training.model),
@@ -137,7 +137,7 @@ def _boot_disk(context: Context) -> Iterator[Hit]:
     size = get(pool.boot_disk_gb) or DISK_DEFAULT
     machine = get(pool.machine_type) or ""
     for training in job.trainings:
-        listed, count = _downloaded(context, training), _parameters(training)
+        listed, count = listed_bytes(context, training), _parameters(training)
         if listed is None and count is None:
             continue
         need = listed / 1e9 if listed is not None else (count or 0) * 2 / 1e9

@@ -198,6 +198,10 @@ def disk(context: Context) -> Iterator[Hit]:
         return
     model = get(job.training.model)
     download, saved = _download(job.training, machine), _saved(job.training)
+    if model not in machine.cached:
+        from ftdoctor.checks.disk import listed_bytes
+
+        download = listed_bytes(context, job.training) or download  # the Hub knows it exactly
     wants: list[tuple[Room, int, str]] = []
     cache, output = machine.cache, machine.output
     if cache is not None and download:

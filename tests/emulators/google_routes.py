@@ -112,6 +112,11 @@ def _image(state: GoogleState, match: Any, _query: Any, _body: Any) -> Reply:
     return error(404, "NOT_FOUND", "Requested entity was not found.")
 
 
+def _repository(state: GoogleState, match: Any, _query: Any, _body: Any) -> Reply:
+    mode = state.modes.get(match[1], "STANDARD_REPOSITORY")
+    return 200, {"name": match[1], "format": "DOCKER", "mode": mode}
+
+
 def _secret(state: GoogleState, match: Any, _query: Any, _body: Any) -> Reply:
     if match[1] in state.secrets:
         return 200, {"name": match[1]}
@@ -189,6 +194,7 @@ ROUTES: tuple[tuple[str, Route], ...] = (
     (r"/storage/v1/b/([^/]+)/iam", _bucket_policy),
     (r"/storage/v1/b/([^/]+)", _bucket),
     (r"/v1/(projects/[^/]+/locations/[^/]+/repositories/[^/]+/packages/[^/]+/\w+/.+)", _image),
+    (r"/v1/(projects/[^/]+/locations/[^/]+/repositories/[^/:]+)", _repository),
     (r"/v1/(projects/[^/]+/secrets/[^/:]+)", _secret),
     (r".*/quotaInfos/(\w+)", _quota_info),
     (r".*/consumerQuotaMetrics/([^/]+)", _quota_metric),

@@ -44,6 +44,8 @@ class GoogleState:
     refuses: str = ""
     buckets: dict[str, set[str]] = field(default_factory=dict)
     images: set[str] = field(default_factory=set)
+    #: Repository -> mode; others are standard ones.
+    modes: dict[str, str] = field(default_factory=dict)
     accounts: dict[str, set[str]] = field(default_factory=dict)
     #: (metric, region) -> limit. None as region: for every other one.
     quotas: dict[tuple[str, str | None], int] = field(default_factory=dict)

@@ -158,6 +158,16 @@ CASES = [
     # images
     Case("no such image or tag", changed("no-image"), "FT-JOB-201"),
     Case(
+        "not in a remote repository (a cache of another registry)",
+        changed(
+            "no-image",
+            modes={
+                f"projects/{PROJECT}/locations/us-central1/repositories/images": "REMOTE_REPOSITORY"
+            },
+        ),
+        open={"FT-JOB-201": "a pull of the image"},
+    ),
+    Case(
         "Artifact Registry may not be asked",
         changed(disabled={"artifactregistry"}),
         open={"FT-JOB-201": "gcloud services enable artifactregistry.googleapis.com"},
@@ -328,7 +338,7 @@ def page() -> str:
         found = f"{case.code} {names[case.code]}" if case.code else "–"
         needs = "; ".join(
             needs
-            if needs.startswith(("roles", "an "))
+            if needs.startswith(("roles", "an ", "a "))
             else f"`{needs}`"
             if needs
             else "a later try"

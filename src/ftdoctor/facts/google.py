@@ -270,6 +270,14 @@ def _policy(caller: Caller, method: str, service: str, path: str, what: str, pay
 
 def _image(caller: Caller, image: things.Image, pays: str) -> Any:
     answer = caller.ask("GET", "artifactregistry", f"/v1/{image.path}", pays=pays)
-    if isinstance(answer, Refused) and answer.kind == "not-found":
-        return answer
-    return closed(answer, f"whether {image.name} exists", "roles/artifactregistry.reader")
+    what, role = f"whether {image.name} exists", "roles/artifactregistry.reader"
+    if not (isinstance(answer, Refused) and answer.kind == "not-found"):
+        return closed(answer, what, role)
+    # A remote or virtual repository holds an image only once somebody has pulled it through.
+    home = caller.ask("GET", "artifactregistry", f"/v1/{image.repository_path}", pays=pays)
+    mode = home.data.get("mode", "") if isinstance(home, Answer) else ""
+    if mode in ("REMOTE_REPOSITORY", "VIRTUAL_REPOSITORY"):
+        kind = mode.partition("_")[0].lower()
+        reason = f"{image.repository} is a {kind} repository, which fetches images from elsewhere"
+        return Closed(f"{what} could not be told: {reason}", answer.call, "a pull of the image")
+    return answer

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.api.changes import keyword_change
 from ftdoctor.api.known_rules import rule_of
+from ftdoctor.api.missing import missing
 from ftdoctor.api.model import ApiFinding
 from ftdoctor.api.nested import check_nested
 
@@ -51,6 +52,10 @@ class CallCheck:
             check_nested(self.script, call, path)
         if complete:
             self._positions(call, path)
+            lacking = missing(self.script, call, path, {item[0] for item in items})
+            if lacking is not None and not self._is_partial(call):
+                if not self._protected(call, path, []):
+                    self.script.add(lacking)
 
     # --- what is called ----------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ Kind = Literal[
     "unexpected-keyword",
     "missing-import",
     "positional",
+    "missing-argument",
     "bad-enum",
     "nested-key",
     "ignored-keyword",

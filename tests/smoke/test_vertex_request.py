@@ -90,6 +90,25 @@ reservedIpRanges: [ours]
     assert "as spot about" in err
 
 
+def test_without_a_name_the_gpu_is_the_jobs_own(bench: Bench) -> None:
+    (bench.folder / "job.yaml").write_text(
+        "workerPoolSpecs:\n"
+        "- machineSpec: {machineType: g2-standard-24, acceleratorType: NVIDIA_L4, "
+        "acceleratorCount: 2}\n"
+        "  replicaCount: 1\n"
+        "  containerSpec: {imageUri: us-docker.pkg.dev/p/r/i:1, command: [python, train.py]}\n"
+        "scheduling: {strategy: SPOT}\n"
+    )
+    code, shown, err = bench.run("job.yaml", "--on", "vertex", "--dry-run", gpu="")
+    assert code == 0, err
+    assert pool(json.loads(shown))["machineSpec"] == {
+        "machineType": "g2-standard-4",
+        "acceleratorType": "NVIDIA_L4",
+        "acceleratorCount": 1,
+    }
+    assert "the job is SPOT" in err
+
+
 def test_a_job_of_gcloud_keeps_its_encryption_key(bench: Bench) -> None:
     (bench.folder / "submit.sh").write_text(
         "gcloud ai custom-jobs create --region=europe-west4 --display-name=sft "

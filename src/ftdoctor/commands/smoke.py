@@ -25,7 +25,7 @@ MOST_SECONDS = 86400
     "--gpu",
     metavar="cpu|local|NAME",
     help="What to run on: cpu, the GPU of this machine, or a platform's (l4, a10g, a100-80gb).  "
-    "[default: cpu; with --confirm what the rule needs]",
+    "[default: cpu; with --on its own platform the job's; with --confirm what the rule needs]",
 )
 @click.option(
     "--on",
@@ -90,6 +90,10 @@ def command(job: str | None, **options: Any) -> int:
 
         proof = proof_of(options["confirm"], rulebook())
         options["gpu"], options["where"] = target(proof, read, options["gpu"], options["where"])
+    if options["gpu"] is None and read is not None and options["where"] == read.platform:
+        from ftdoctor.smoke.confirm import own_gpu
+
+        options["gpu"] = own_gpu(read)  # asked to run where the job runs: on what it runs on
     options["gpu"] = options["gpu"] or "cpu"
     if _where(options, read) == "local":
         return _local(read, options)

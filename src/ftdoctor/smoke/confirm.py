@@ -112,7 +112,7 @@ def target(proof: Proof, job: Job | None, gpu: str | None, where: str | None) ->
         where = job.platform if job is not None else None
     if gpu is None:
         if proof.gpu or (where == "vertex"):
-            gpu = _own_gpu(job)
+            gpu = own_gpu(job)
         gpu = gpu or "cpu"
     if where is None:
         where = job.platform if remote and gpu not in ("cpu", "local") and job else "local"
@@ -124,7 +124,7 @@ def target(proof: Proof, job: Job | None, gpu: str | None, where: str | None) ->
     return gpu, where
 
 
-def _own_gpu(job: Job | None) -> str:
+def own_gpu(job: Job | None) -> str:
     """Return the name of the job's own GPU for `--gpu`, "" where it is not known."""
     from ftdoctor.job.hardware import hardware
 

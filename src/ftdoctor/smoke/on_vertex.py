@@ -114,7 +114,7 @@ def target(
     region, found = region_of(options, job), offer(options, job)
     usd, told = _price(found, region, options)
     project = project_of(options, job)
-    notes = _other_place(options, job)
+    notes = _differences(options, job)
     secret = _secret(options, job, project, notes)
     if secret and (job is None or job.service_account is None):
         notes.append(
@@ -151,8 +151,8 @@ def target(
     )
 
 
-def _other_place(options: Options, job: Job | None) -> list[str]:
-    """Return a note for a project or region that the job has and that is not known here."""
+def _differences(options: Options, job: Job | None) -> list[str]:
+    """Return what is not as in the job: its place where it is not known, its way to machines."""
     if job is None or job.platform != "vertex":
         return []
     unknown = [
@@ -163,7 +163,13 @@ def _other_place(options: Options, job: Job | None) -> list[str]:
         )
         if own is not None and not own.known and not given
     ]
-    return [f"the {name} of the job is not known here: gcloud's stands for it" for name in unknown]
+    notes = [f"the {name} of the job is not known here: gcloud's stands for it" for name in unknown]
+    strategy = get(job.strategy) if job.strategy is not None else None
+    if strategy in ("SPOT", "FLEX_START") and not options.spot:
+        notes.append(f"the job is {strategy}, which has a quota of its own: --spot asks for that")
+    if job.extra.get("persistentResourceId") is not None:
+        notes.append("the job's persistent resource is not used")
+    return notes
 
 
 def _price(found: Offer, region: str, options: Options) -> tuple[float, str]:

@@ -53,9 +53,9 @@ class CallCheck:
         if complete:
             self._positions(call, path)
             lacking = missing(self.script, call, path, {item[0] for item in items})
-            if lacking is not None and not self._is_partial(call):
-                if not self._protected(call, path, []):
-                    self.script.add(lacking)
+            told = lacking is not None and not self._is_partial(call)
+            if lacking is not None and told and not self._protected(call, path, []):
+                self.script.add(lacking)
 
     # --- what is called ----------------------------------------------------------------------
 

@@ -52,9 +52,9 @@ def region_form(context: Context, **_: object) -> Iterator[Hit]:
     if not region or _REGION.match(region) or region.isupper() or not region.islower():
         return
     zone = re.fullmatch(r"([a-z]+-[a-z]+\d{1,2})-[a-z]", region)
-    if not zone and region not in ("global", "us", "eu", "europe", "asia", "asia-pacific"):
+    right = zone[1] if zone else _meant(region)
+    if not right and region not in ("global", "us", "eu", "europe", "asia", "asia-pacific"):
         return
-    right = zone[1] if zone else ""
     place = job.region.place if job.region else None
     edits = replacement(place, f"Replace {region} by {right}", right) if right else {}
     values = {
@@ -63,6 +63,13 @@ def region_form(context: Context, **_: object) -> Iterator[Hit]:
         "right": right or "us-central1",
     }
     yield Hit(place or job.place, values, values, edits)
+
+
+def _meant(region: str) -> str:
+    """Return the region that is written with other dashes ("us-central-1", "uscentral1")."""
+    plain = re.sub(r"[^a-z0-9]", "", region)
+    rows: dict[str, Any] = table("regions")["regions"]
+    return next((name for name in rows if name.replace("-", "") == plain), "")
 
 
 def arm_host(context: Context, **_: object) -> Iterator[Hit]:

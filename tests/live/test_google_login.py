@@ -5,10 +5,20 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.emulators.google_state import PROJECT
-from tests.live.google_logins import PERSON, PYTHON, REFRESH, SHELL, adc, configure, gcloud_store
+from tests.live.google_logins import (
+    PERSON,
+    PYTHON,
+    REFRESH,
+    SHELL,
+    adc,
+    configure,
+    gcloud_store,
+    key,
+)
 
 from ftdoctor.errors import UnreadableInput
 from ftdoctor.facts.gcloud_login import read_gcloud_login
@@ -163,3 +173,35 @@ def test_a_login_that_runs_a_program_is_not_used(home: Path) -> None:
     )
     answer = Signer(read_login()).token()
     assert "no program is run here" in getattr(answer, "reason", "")
+
+
+KEY = key("https://oauth2.googleapis.com")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "{",
+        [],
+        {"type": "foo"},
+        {"installed": {"client_id": "x"}},
+        PERSON,
+        {name: value for name, value in PERSON.items() if name != "client_id"},
+        KEY,
+        {name: value for name, value in KEY.items() if name != "token_uri"},
+        {name: value for name, value in KEY.items() if name != "client_email"},
+        {**KEY, "project_id": None},
+    ],
+)
+def test_the_same_files_are_refused_as_by_google_auth(home: Path, data: Any) -> None:
+    """A file that google-auth loads is none that we find fault with, and the other way round."""
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
+
+    path = adc(home, data)
+    try:
+        google.auth.load_credentials_from_file(str(path))
+        loads = True
+    except (DefaultCredentialsError, ValueError, AttributeError, TypeError):
+        loads = False
+    assert (read_login().problem == "") is loads

@@ -193,3 +193,31 @@ def cannot_act_as(context: Context, **_: object) -> Iterator[Hit | Unsure]:
             f"--member={member(context)} --role=roles/iam.serviceAccountUser",
         )
     yield Hit(account.place, values, values, summary=summary, advice=(fix,))
+
+
+#: Fact -> what it is about, for the list of questions that got no answer.
+_ABOUT = {
+    "google.account": "whose Google login it is",
+    "google.project": "the project",
+    "google.home": "the project {}",
+    "google.submitter": "your permissions",
+    "google.policy": "the IAM policy of {}",
+    "google.api": "the Vertex AI API",
+    "google.logs": "reading logs",
+    "google.locations": "the regions",
+    "google.actas": "acting as the service account",
+    "google.quota": "the quota {}",
+    "google.bucket": "the bucket {}",
+    "google.bucket-policy": "the IAM policy of gs://{}",
+    "google.bucket-home": "the project of gs://{}",
+    "google.image": "the image {}",
+    "google.repository": "who may pull {}",
+    "google.secret": "the secret {}",
+    "google.secret-policy": "who may read {}",
+}
+
+
+def about(name: str) -> str:
+    """Return what a fact of Google's is about, in words."""
+    head, _, rest = name.partition(":")
+    return _ABOUT.get(head, head).format(rest)

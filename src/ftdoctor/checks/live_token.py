@@ -127,6 +127,10 @@ def _needed(context: Context) -> bool:
 
 def _about(name: str) -> str:
     """Return what a fact is about, in words."""
+    if name.startswith("google."):
+        from ftdoctor.checks.live_google import about
+
+        return about(name)
     head, _, rest = name.partition(":")
     return {
         "hub.whoami": "whose token it is",

@@ -62,6 +62,8 @@ def arguments_of(
     for name, value in training.arguments.items():
         if general and name not in _GENERAL:
             continue
+        if name in training.trainer_kwargs:
+            continue  # given to the trainer itself; the reader notes it in both places
         if name in UNUSED:
             unused[name] = value.value if value.known and plain(value.value) else None
         elif value.known and plain(value.value):

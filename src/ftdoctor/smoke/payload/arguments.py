@@ -87,6 +87,9 @@ def build(run: Run, config_class: Any, init_kwargs: dict[str, Any] | None) -> An
     if init_kwargs is not None and "model_init_kwargs" in known:
         ours["model_init_kwargs"] = init_kwargs
     _length(plan, given, known)
+    if run.cpu and method(run) in ("dpo", "kto") and "max_prompt_length" in known:
+        # The default of older releases is longer than the whole row here.
+        given["max_prompt_length"] = int(plan["max_length"]) // 2
     field = plan.get("text_field")
     if "dataset_text_field" in known and (field or "text" in (run.rows[0] if run.rows else {})):
         given.setdefault("dataset_text_field", field or "text")

@@ -136,9 +136,11 @@ def one(run: Run, sample: dict[str, Any] | None, number: int) -> dict[str, Any]:
     if not plan.get("truncates", True):  # nothing of the trainer cuts: rows are made to measure
         long = cut(run, long, length)
     if name in PAIRS or name == "kto":
-        other = text_of(run, length, "no :")
+        # The trainer may keep the end of both: they must differ there too, or nothing is learnt.
+        other = text_of(run, length, "no :", step=3)
         if name == "reward":  # its trainer leaves out what is longer, instead of cutting it
-            long, other = (_fitting(run, question, s, length, chat) for s in ("yes :", "no :"))
+            starts = (("yes :", 1), ("no :", 3))
+            long, other = (_fitting(run, question, s, n, length, chat) for s, n in starts)
         ask, good, bad = _said(question, long, other, chat)
         if name == "kto":
             kept = number % 2 == 0
@@ -162,11 +164,11 @@ def one(run: Run, sample: dict[str, Any] | None, number: int) -> dict[str, Any]:
     return {field: long}
 
 
-def _fitting(run: Run, question: str, start: str, length: int, chat: bool) -> str:
+def _fitting(run: Run, question: str, start: str, step: int, length: int, chat: bool) -> str:
     """Return an answer with which the whole row, its end mark counted, is `length` tokens long."""
     tokens = length
     while tokens > 1:
-        text = cut(run, text_of(run, tokens, start), tokens)
+        text = cut(run, text_of(run, tokens, start, step), tokens)
         ask, good, _ = _said(question, text, "", chat)
         whole = (
             run.tokenizer.apply_chat_template(ask + good, tokenize=False) if chat else ask + good

@@ -72,17 +72,22 @@ def small(*, chat_template: bool) -> Any:
         bos_token="<s>",
         eos_token="</s>",
         pad_token="<pad>",
+        model_input_names=["input_ids", "attention_mask"],  # no token types, as of decoders
     )
     if chat_template:
         tokenizer.chat_template = CHATML
     return tokenizer
 
 
-def text_of(run: Run, tokens: int, start: str = "") -> str:
-    """Return a text of at least `tokens` tokens that begins with `start`."""
+def text_of(run: Run, tokens: int, start: str = "", step: int = 1) -> str:
+    """Return a text of at least `tokens` tokens that begins with `start`.
+
+    Texts of another `step` through the words differ everywhere, not only where they begin.
+    """
     count = max(tokens, 16)
     while True:
-        text = " ".join(([start] if start else []) + [WORDS[i % len(WORDS)] for i in range(count)])
+        words = [WORDS[i * step % len(WORDS)] for i in range(count)]
+        text = " ".join(([start] if start else []) + words)
         if len(run.tokenizer(text, add_special_tokens=False)["input_ids"]) >= tokens:
             return text
         count *= 2

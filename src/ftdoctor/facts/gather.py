@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.facts.ask import ask
 from ftdoctor.facts.repos import Wanted, hub_id, outputs, wanted
-from ftdoctor.facts.token import JobToken, held_here, job_token, local_token
+from ftdoctor.facts.token import held_here, local_token
+from ftdoctor.facts.token_job import job_token, submitter_token
 from ftdoctor.facts.value import RepoFiles, Unknown
 from ftdoctor.job.value import get
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ftdoctor.facts.token import JobToken
     from ftdoctor.job.model import Job
 
 __all__ = ["gatherer", "hub_id"]
@@ -39,13 +41,13 @@ def _gather(
 
     What got no answer is not asked again either: a run over many jobs would wait for each.
     """
-    token, local = job_token(job), local_token()
+    token, local = job_token(job), submitter_token(job)
     repos = wanted(job)
     facts: dict[str, Any] = {
         "online": online,
         "token": token,
         "token.local": local,
-        "token.elsewhere": held_here() if local is None else [],
+        "token.elsewhere": held_here() if local_token() is None else [],
         "hub.wanted": repos,
     }
     questions = _hub_questions(job, token, local, repos, told, online=online)

@@ -26,12 +26,16 @@ def read(source: Source, env: ReadEnv) -> list[Job]:
     """Return the jobs of a shell script."""
     variables = dict(env.variables)
     script = read_script(source, variables, where="submit")
+    loaded: dict[str, Value[str]] = {}
     if script.env_files:
         loaded = _env_variables(script, env)
         if loaded:
             variables.update(loaded)
             script = read_script(source, variables, where="submit")
-    return script_jobs(script, source, env)
+    jobs = script_jobs(script, source, env)
+    for job in jobs if loaded else ():
+        job.extra["env_loaded"] = loaded
+    return jobs
 
 
 def script_jobs(script: Script, source: Source, env: ReadEnv) -> list[Job]:

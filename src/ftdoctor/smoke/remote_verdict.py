@@ -111,6 +111,9 @@ def why_refused(error: Refused) -> Refused:
     if cause is None:
         return error
     named = f"{cause['code']} {cause['name']}: {cause['summary']}"
-    fixes = [fix["text"] for fix in cause.get("fixes") or ()][:1]
-    todo = "\n  ".join([*([error.todo] if error.todo else []), *fixes])
+    words = [error.todo] if error.todo else []
+    for fix in (cause.get("fixes") or ())[:1]:
+        words.append(fix["text"])
+        words += [f"  {line}" for line in (fix.get("command") or "").splitlines()]
+    todo = "\n  ".join(words)
     return Refused(f"{error.message}\n  {named}", todo)

@@ -87,8 +87,9 @@ class Watch:
         outcome.queue_seconds = started - float(self.state["submitted"]) if started else waited
         if state != self._before:
             after = f" after {_clock(outcome.queue_seconds)} in the queue" if running else ""
+            url = "" if self._before else f"  {seen.url}"
             self._before = state
-            self._tell(f"{state.lower()}{after}  {seen.url}")
+            self._tell(f"{state.lower()}{after}{url}")
         if seen.ended:
             outcome.seconds = now - started if started else 0.0
             if seen.running_seconds is not None:

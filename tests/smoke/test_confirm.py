@@ -129,6 +129,7 @@ def works(*stages: dict[str, Any], **evidence: Any) -> Verdict:
             works({"stage": "data", "source": "made here"}, {"stage": "train"}),
             "the rows were made",
         ),
+        ("FT-API-009", works({"stage": "train"}), "another architecture"),
         ("FT-DATA-024", works({"stage": "tokenizer"}, {"stage": "train"}), "a small tokenizer"),
         (
             "FT-MEM-003",
@@ -144,7 +145,7 @@ def works(*stages: dict[str, Any], **evidence: Any) -> Verdict:
 def test_a_pass_without_what_the_rule_is_about_is_no_verdict(
     code: str, verdict: Verdict, why: str
 ) -> None:
-    found = outcome(verdict, proof(code), OWN)
+    found = outcome(verdict, proof(code), {**OWN, "other_architecture": True})
     assert (found.word, found.exit_code) == ("none", 4)
     assert why in found.reason
     assert found.confirm is not None

@@ -73,3 +73,12 @@ def test_it_works() -> None:
     assert train["quantized"]
     assert train["changed"] > 0
     assert len(train["losses"]) == 3
+
+
+def test_layers_of_another_architecture_are_not_looked_for(tmp_path: Path, monkeypatch) -> None:
+    """No small GPT-NeoX is built: its layers would be missing in the Llama that stands for it."""
+    plan = plan_of(tmp_path, monkeypatch, {"text": "a"}, model="EleutherAI/pythia-410m")
+    assert plan["shape"]["model_type"] == "llama"
+    assert plan["other_architecture"]
+    assert plan["lora"]["target_modules"] == "all-linear"
+    assert any("here it is all linear layers" in note for note in plan["notes"])

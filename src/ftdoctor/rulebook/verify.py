@@ -4,6 +4,7 @@ Stages are named as the payload names them. The other words say what the run mus
 
 - `job`: the job itself (a rule on the token alone can do without)
 - `image`: the job's own packages and network, so it runs where the job runs
+- `architecture`: a model of the job's own architecture, however small
 - `real`: the model's own tokenizer and configuration, not stand-ins
 - `shape`: the job's full size, so that its memory is the job's
 
@@ -31,7 +32,7 @@ STAGES = (
     "checkpoint",
     "push",
 )
-CONDITIONS = ("job", "image", "real", "shape")
+CONDITIONS = ("job", "image", "architecture", "real", "shape")
 WORDS = frozenset((*STAGES, *CONDITIONS))
 
 

@@ -256,6 +256,8 @@ def _unproved(verdict: Verdict, proof: Proof, plan: Mapping[str, Any]) -> str:
     needs_token = "token" in proof.proving
     if needs_token and stage(stages, "token").get("token") == "none":
         return "no token reached the run: set HF_TOKEN, or log in with  hf auth login"
+    if "architecture" in proof.conditions and plan.get("other_architecture"):
+        return "a model of another architecture stood for the job's"
     if "real" in proof.conditions and not stage(stages, "tokenizer").get("real"):
         return "a small tokenizer stood for the model's own"
     if "data" in proof.proving and stage(stages, "data").get("source") == "made here":

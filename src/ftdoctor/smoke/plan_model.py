@@ -58,6 +58,24 @@ def small_shape(model: str) -> tuple[dict[str, Any], str]:
     return shape, note
 
 
+def _stand_in(plan: dict[str, Any], model: str, notes: list[str]) -> None:
+    """Mark a tiny model that is not of the job's architecture: names of layers are others there."""
+    found = shapes.find(model) if model else None
+    own = found is not None and plan["shape"]["model_type"] in (
+        found.model_type,
+        _TEXT_TYPES.get(found.model_type),
+    )
+    if own or not model:
+        return
+    plan["other_architecture"] = True
+    lora = plan.get("lora") or {}
+    if lora.get("target_modules") not in (None, "all-linear"):
+        lora["target_modules"] = "all-linear"
+        for name in ("modules_to_save", "layers_to_transform", "layers_pattern", "rank_pattern"):
+            lora.pop(name, None)
+        notes.append(f"target_modules are layers of {model}: here it is all linear layers")
+
+
 def add_model(plan: dict[str, Any], training: Training, notes: list[str], wish: Wish) -> None:
     """Put the model into the plan: which weights, and whether the Hub is asked for anything."""
     model = str((get(training.model) or "") if training.model is not None else "")
@@ -80,6 +98,7 @@ def add_model(plan: dict[str, Any], training: Training, notes: list[str], wish: 
         _weights(plan, model, notes, wish)
     if plan["weights"] == "tiny":
         notes.append(note)
+        _stand_in(plan, model, notes)
     if plan["weights"] == "real" and not here:
         plan["stages"].insert(plan["stages"].index("model"), "weights")
     #: The sizes are the model's own, so that the peak can be held against the prediction.

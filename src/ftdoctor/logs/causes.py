@@ -18,10 +18,16 @@ _ROLES = {"cause": 0, "consequence": 1, "wrapper": 2}
 #: Longest message, in lines, that is put together again.
 _WRAPPED = 12
 _RETRY = lazy(r"\b[Rr]etry(?:ing)?\b|\b[Ww]ill retry\b|\battempt \d+ of \d+|Trying to resume")
+#: As logging's formats put the level; NCCL's INFO is another thing.
+_INFO = lazy(r"^(?:INFO|DEBUG):[\w.]+:|^\[?(?:INFO|DEBUG)[|\]]|^[\w.]* ?- (?:INFO|DEBUG) - ")
 #: Known to stand in healthy logs too. Google's images print the first in runs that succeed.
 _HARMLESS = lazy(
     r"No module named '(?:pythonjsonlogger|sitecustomize|usercustomize)'|sitecustomize"
     r"|Exception ignored in"
+    # pip installed what was asked for, and tells of packages that nobody may import.
+    r"|pip's dependency resolver does not currently|^ERROR: After October 2020 you may"
+    # vLLM falls back to another kernel; trackers ask git for a commit that is not there.
+    r"|Cannot use FA version|not a git repository|git root error"
 )
 
 
@@ -149,12 +155,19 @@ def _survived(block: Block, run: Run) -> bool:
     return run.life.survived(block.stated)
 
 
+def _told_in_passing(match: Match) -> bool:
+    """Whether a line says of itself that it is no failure: a logger's INFO or DEBUG."""
+    return match.block is None and bool(_INFO.search(match.line.text))
+
+
 def _is_past(match: Match, run: Run, fatal: list[Block]) -> bool:
     """Whether a match tells of something that the run outlived.
 
     A warning that a rule names on purpose stays; an exception that was caught, or an error that
     was tried again, does not when the run went on.
     """
+    if _told_in_passing(match):
+        return True
     if match.block is not None:
         if any(_HARMLESS.search(line.text) for line in match.block.members[-3:]):
             return True

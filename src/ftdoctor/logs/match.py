@@ -95,6 +95,8 @@ def _search(
     regex = patterns.regex(number)
     if len(text) <= LONG:
         match = regex.search(text)
+        if match is None and "\\" in text:
+            match = regex.search(_slashes(text))
         return None if match is None else match.groupdict()
     windows = [text[:LONG], text[-LONG:]]
     for literal in literals.get(number, ()):
@@ -140,7 +142,16 @@ def _near(match: Match, lines: list[Line], patterns: Patterns) -> bool:
 
     around = surroundings(match, lines)
     wanted = [re.compile(text) for text in near]
-    return any(regex.search(line.text[:LONG]) for line in around for regex in wanted)
+    return any(
+        regex.search(text)
+        for text in (_slashes(line.text[:LONG]) for line in around)
+        for regex in wanted
+    )
+
+
+def _slashes(text: str) -> str:
+    """Return a line with the separators of Windows paths written as patterns write them."""
+    return text.replace("\\\\", "/").replace("\\", "/") if "\\" in text else text
 
 
 def surroundings(match: Match, lines: list[Line]) -> list[Line]:

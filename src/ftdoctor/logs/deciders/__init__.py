@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 #: Name in rule files -> module in this package and its function.
 DECIDERS: dict[str, tuple[str, str]] = {
+    "hang": ("hang", "decide"),
+    "imports": ("imports", "decide"),
     "oom": ("oom", "decide"),
     "loss": ("loss", "decide"),
     "sigkill": ("sigkill", "decide"),
+    "warned": ("hang", "decide_warned"),
 }
 
 

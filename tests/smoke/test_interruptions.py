@@ -16,7 +16,7 @@ hub = hf_bench.bench
 vertex = vertex_bench.bench
 
 #: 200 take minutes on each platform; CI takes a sample, FTDOCTOR_INTERRUPTIONS=200 takes them all.
-MANY = int(os.environ.get("FTDOCTOR_INTERRUPTIONS", "15"))
+MANY = int(os.environ.get("FTDOCTOR_INTERRUPTIONS", "12"))
 
 
 @pytest.mark.timeout(3600)

@@ -71,6 +71,14 @@ def test_a_region_has_only_its_own() -> None:
         choose("l4", "vertex", "nowhere-1")
 
 
+def test_the_table_of_regions_is_advisory() -> None:
+    # A machine that is named is believed, a region of the right form may be new; neither has a price.
+    for region in ("asia-east2", "us-south9"):
+        offer = choose("g2-standard-4", "vertex", region)
+        assert (offer.accelerator, offer.usd_per_hour) == ("NVIDIA_L4", None)
+    assert choose("l4", "vertex", "us-south9").machine == "g2-standard-4"
+
+
 def test_the_ceiling_is_price_times_time_in_whole_minutes() -> None:
     assert ceiling(0.8, 1200) == pytest.approx(0.8 / 3)
     assert ceiling(0.6, 61) == pytest.approx(0.02)

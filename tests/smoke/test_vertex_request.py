@@ -167,6 +167,9 @@ def test_a_machine_without_a_price_needs_one(bench: Bench) -> None:
     code, _, err = bench.run(*AGREED, gpu="8xb200")
     assert code == 2
     assert "--price" in err
+    code, _, err = bench.run(*AGREED, "--region", "us-south9")
+    assert code == 2
+    assert "us-south9 is not among the regions" in err
     code, out, err = bench.run("--yes", "--max-cost", "100", "--price", "90", gpu="p100")
     assert code == 0, out + err
     assert "$30.00 at most" in err

@@ -106,12 +106,13 @@ def _machines(region: str) -> list[Offer]:
     here: set[str] | None = None
     if region:
         regions = table("regions")["regions"]
-        if region not in regions:
+        if region in regions:
+            here = {_plain(name) for name in regions[region]["training"]}
+        elif not re.fullmatch(r"[a-z]+-[a-z]+\d{1,2}", region):
             raise UsageError(
                 f"No Vertex AI region {region!r} is known here.",
                 f"Known are: {', '.join(sorted(regions))}",
-            )
-        here = {_plain(name) for name in regions[region]["training"]}
+            )  # else it may be newer than the table: any machine, no price
     found = [_vertex(CPU_MACHINE, "cpu", 1, {"vcpu": 4, "ram_gb": 15}, region)]
     for row in table("machines")["machines"]:
         gpu = str(row["accelerator_type"]).removeprefix("NVIDIA_").removeprefix("TESLA_")
@@ -135,6 +136,9 @@ def choose(name: str, platform: str, region: str = "") -> Offer:
     """
     known = offers(platform, region)
     own = [o for o in known if o.machine == name.lower()]
+    if not own and platform == "vertex":
+        # The table of regions is advisory: who names a machine may know better.
+        own = [o for o in offers(platform) if o.machine == name.lower()]
     if own:  # an N1 is a machine with or without a GPU: who names it here means one with
         return next((o for o in own if o.accelerator), own[0])
     times = re.fullmatch(r"(\d+)x(.+)", name.lower().strip())

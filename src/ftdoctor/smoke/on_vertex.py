@@ -61,6 +61,13 @@ def _regions() -> list[str]:
     return list(table("regions")["regions"])
 
 
+def _unlisted(region: str) -> str:
+    known = _regions()
+    if region in known:
+        return ""
+    return f"{region} is not among the regions known here ({', '.join(sorted(known))}).\n  "
+
+
 def _has(gpu: str, region: str) -> bool:
     try:
         choose(gpu, "vertex", region)
@@ -179,7 +186,7 @@ def _price(found: Offer, region: str, options: Options) -> tuple[float, str]:
     if found.usd_per_hour is None:
         raise UsageError(
             f"The price of {found.machine} ({found.label}) in {region} is not known here.",
-            "Look it up and add  --price USD_PER_HOUR\n"
+            f"{_unlisted(region)}Look it up and add  --price USD_PER_HOUR\n"
             "    https://cloud.google.com/products/gemini-enterprise-agent-platform/pricing",
         )
     told = f"{price(found)} (list of {dated()}, with Vertex AI's fee)"

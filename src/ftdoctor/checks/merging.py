@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftdoctor.checks.context import Context
-    from ftdoctor.job.model import Job, Script
+    from ftdoctor.job.model import Job, Script, Step
+    from ftdoctor.job.value import Value
 else:
     ast = lazy_module("ast")
 
@@ -93,26 +94,79 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
 def adapter_to_gguf(context: Context, **_: object) -> Iterator[Hit]:
     """convert_hf_to_gguf.py on the folder that a LoRA training wrote: it holds only an adapter."""
     job = context.job
-    steps = [s for s in job.steps if any(_CONVERTER.search(w) for w in words(s))]
-    if not steps or re.search(r"merge|convert_lora", code(job)):
+    converted = list(_converted(job))
+    if not converted or re.search(r"merge|convert_lora", code(job)):
         return
     folders = _adapter_folders(job)
-    for step in steps:
+    for value, step in converted:
+        word = get(value) or ""
+        if _folder(re.sub(r"/checkpoint-\d+/?\Z", "", word)) in folders:
+            yield Hit(
+                value.place or step.place,
+                {"folder": word},
+                {"folder": word},
+                severity=softer(step.place),
+                summary="{folder} holds the adapter that this job trains, not a model.",
+            )
+
+
+def quantized_to_gguf(context: Context, **_: object) -> Iterator[Hit]:
+    """convert_hf_to_gguf.py on 4-bit weights: a -bnb-4bit repository, or a merge into 4 bits.
+
+    llama.cpp conversion/base.py, dequant_model: no case for bitsandbytes (gguf-py 0.17 to today).
+    """
+    job = context.job
+    converted = list(_converted(job))
+    if not converted or "dequantize" in code(job):
+        return
+    folders = _four_bit_folders(job)
+    for value, step in converted:
+        word = get(value) or ""
+        if _folder(word) in folders:
+            yield Hit(
+                value.place or step.place,
+                {"folder": word},
+                {"folder": word},
+                severity=softer(step.place),
+                summary="{folder} holds weights of bitsandbytes, which the converter cannot read.",
+            )
+
+
+def _converted(job: Job) -> Iterator[tuple[Value[str], Step]]:
+    """Yield the folder of every call of the converter, with its step."""
+    for step in job.steps:
         after = False
         for value in step.argv:
             word = get(value) or ""
             if after and not word.startswith("-"):
-                folder = _folder(re.sub(r"/checkpoint-\d+/?\Z", "", word))
-                if folder in folders:
-                    yield Hit(
-                        value.place or step.place,
-                        {"folder": word},
-                        {"folder": word},
-                        severity=softer(step.place),
-                        summary="{folder} holds the adapter that this job trains, not a model.",
-                    )
+                yield value, step
                 break
             after = after or bool(_CONVERTER.search(word))
+
+
+def _four_bit_folders(job: Job) -> set[str]:
+    found: set[str] = set()
+    for step in job.steps:
+        argv = words(step)
+        if "download" in argv and any(re.search(r"-bnb-[48]bit\Z", w) for w in argv):
+            named = [argv[i + 1] for i, w in enumerate(argv[:-1]) if w == "--local-dir"]
+            found.update(_folder(name) for name in named)
+    for training in job.trainings:
+        flag = (training.quantization or {}).get("load_in_4bit")
+        if get(flag) is not True or "merge_and_unload" not in code(job):
+            continue
+        loads = [
+            place
+            for script in job.scripts
+            for callee, places in script.calls.items()
+            if re.search(r"ForCausalLM\.from_pretrained\Z", callee)
+            for place in places
+        ]
+        if len(loads) != 1:
+            continue  # the base may be loaded again, in 16 bits
+        saved = {get(v) or "" for v in training.saves}
+        found.update(_folder(name) for name in saved if "merge" in name.lower())
+    return found - {""}
 
 
 _CONVERTER = re.compile(r"convert[-_]hf[-_]to[-_]gguf(?:\.py)?\Z")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ftdoctor.lazy import lazy
@@ -62,11 +63,18 @@ def attach_dockerfile(job: Job, pool: WorkerPool, env: ReadEnv) -> Dockerfile | 
         return None
     job.extra["dockerfile"] = found
     job.extra["base_image"] = found.base
+    job.extra["image_files"] = partial(_image_files, found)
     job.sources.append(source)
     install_steps(job, found.steps, env)
     if any("TOKEN" in name or name.startswith("HF_") for name in found.env):
         pool.env_open = pool.env_open or "the Dockerfile of the image sets variables too"
     return found
+
+
+def _image_files(found: Dockerfile) -> tuple[set[str], str] | None:
+    from ftdoctor.job.image_files import image_files
+
+    return image_files(found)
 
 
 def _dockerfile(pool: WorkerPool, env: ReadEnv) -> Source | None:

@@ -131,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
     def _route(self, method: str, path: str) -> Any:
         state, who = self.server.state, self._identity()
         if path == "/api/whoami-v2":
-            if who is None:
+            if who is None or who.no_account:
                 raise Answer(401, "Invalid username or password.")
             return whoami(who)
         if path == "/api/jobs/hardware":

@@ -25,6 +25,8 @@ class Identity:
     blocked: dict[str, list[str]] = field(default_factory=dict)
     scopes: tuple[str, ...] = ()
     expires: str = ""
+    #: whoami does not know it, repositories do.
+    no_account: bool = False
     #: The Hub refuses it, with this sentence.
     refused: str = ""
 

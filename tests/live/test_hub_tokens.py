@@ -413,3 +413,15 @@ def test_a_reward_model_is_asked_about(look, monkeypatch: pytest.MonkeyPatch) ->
         'args=GRPOConfig(output_dir="/tmp/o"), train_dataset=data).train()\n'
     )
     assert only(look(job="own.py", text=text)).code == "FT-AUTH-003"
+
+
+def test_a_token_of_one_repository_may_have_no_account(
+    look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What whoami says to a trusted publisher's token for a repository is not documented."""
+    token = "hf_jwt_eyJhbGciOiJFZERTQSJ9.e30.c2ln"
+    monkeypatch.setenv("HF_TOKEN", token)
+    state = base()
+    state.tokens[token] = Identity(no_account=True)
+    assert look(state) == []
+    assert only(look(base())).code == "FT-AUTH-006"  # the repositories refuse it as well

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ftdoctor.checks.token_forms import kind
 from ftdoctor.facts.value import Access, Account, TokenRefused
 from ftdoctor.job.value import get
 from ftdoctor.lazy import lazy
@@ -29,18 +30,22 @@ def followed(context: Context) -> JobToken | None:
 def refusal(context: Context) -> str:
     """Return what the Hub said when it refused the job's token, "" when it did not."""
     who = context.facts.get("hub.whoami")
-    if isinstance(who, TokenRefused):
-        return who.said or "invalid"
     if isinstance(who, Account):
         return ""
-    for name, answer in context.facts.items():
-        if (
-            name.startswith(("hub.model:", "hub.dataset:", "hub.write:"))
-            and isinstance(answer, Access)
-            and answer.kind == "invalid-token"
-        ):
-            return answer.said or "invalid"
-    return ""
+    answers = [
+        answer
+        for name, answer in context.facts.items()
+        if name.startswith(("hub.model:", "hub.dataset:", "hub.write:"))
+        and isinstance(answer, Access)
+        and not answer.as_nobody
+    ]
+    refused = [answer for answer in answers if answer.kind == "invalid-token"]
+    if isinstance(who, TokenRefused):
+        token = followed(context)
+        if token is not None and kind(token.text) == "ci" and answers and not refused:
+            return ""  # a token for one repository may have no account behind it
+        return who.said or "invalid"
+    return (refused[0].said or "invalid") if refused else ""
 
 
 def account(context: Context) -> Account | None:
@@ -81,6 +86,7 @@ def place_of(context: Context, repo: str) -> Place | None:
             training.model,
             training.tokenizer,
             training.arguments.get("hub_model_id"),
+            training.arguments.get("trackio_space_id"),
             *(d.id for d in training.datasets),
             *training.loads,
             *training.pushes,

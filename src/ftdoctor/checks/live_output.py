@@ -179,3 +179,26 @@ def output_not_creatable(context: Context, **_: object) -> Iterator[Hit | Unsure
             told = values(context, answer) | {"why": why, "basis": "inferred from role and scope"}
             summary = "{repo} does not exist and the job can hardly create it: {why}."
             yield Hit(place_of(context, answer.repo), told, told, summary=summary)
+
+
+def space_not_writable(context: Context, **_: object) -> Iterator[Hit]:
+    """The Space that Trackio is to fill cannot be written, or hardly made, with this token.
+
+    Write access is needed and not all: with an OAuth token of a login the Space's settings are
+    refused as well (https://github.com/huggingface/huggingface_hub/issues/4972).
+    """
+    who = account(context)
+    if silenced(context) or who is None:
+        return
+    for name, answer in context.facts.items():
+        if not name.startswith("hub.space:") or not isinstance(answer, Access):
+            continue
+        if answer.kind == "missing-or-private":
+            why = can_create(who, answer.repo.split("/")[0], declared_scopes(context))
+            summary = "The Space {repo} does not exist and can hardly be created: {why}."
+        else:
+            why = "" if answer.kind in _NO_ANSWER else _why_no_write(context, answer)
+            summary = "Trackio cannot write to the Space {repo}: {why}."
+        if why:
+            told = values(context, answer) | {"why": why}
+            yield Hit(place_of(context, answer.repo), told, told, summary=summary)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.facts.ask import ask
-from ftdoctor.facts.repos import Wanted, hub_id, outputs, wanted
+from ftdoctor.facts.repos import Wanted, hub_id, outputs, spaces, wanted
 from ftdoctor.facts.token import held_here, local_token
 from ftdoctor.facts.token_job import job_token, submitter_token
 from ftdoctor.facts.value import RepoFiles, Unknown
@@ -151,6 +151,8 @@ def _hub_questions(
     if text:
         for out in outputs(job):
             questions[f"hub.write:{out}"] = partial(hub.access, out, "model", text, write=True)
+        for name in spaces(job):
+            questions[f"hub.space:{name}"] = partial(hub.access, name, "space", text, write=True)
     if job.platform == "hf-jobs":
         questions |= _jobs_questions(job, text, local, told, online=online)
     return questions

@@ -204,3 +204,9 @@ def outputs(job: Job) -> list[str]:
             found.append(named)
         found += [name for name in map(get, training.pushes) if isinstance(name, str)]
     return [name for name in dict.fromkeys(found) if hub_id(name)][:4]
+
+
+def spaces(job: Job) -> list[str]:
+    """Return the Spaces that Trackio fills, as far as they are named with their owner."""
+    found = [get(t.arguments.get("trackio_space_id")) for t in job.trainings]
+    return [name for name in dict.fromkeys(found) if isinstance(name, str) and hub_id(name)][:2]

@@ -339,3 +339,50 @@ def test_a_bucket_of_another_project(files: Path, monkeypatch: pytest.MonkeyPatc
     inspection = checked(state, monkeypatch)
     assert codes(inspection) == []
     assert "the project that the bucket belongs to" in skipped(inspection)["FT-GCP-009"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "severity"),
+    [
+        ("args: ['--data=gs://not-there-1/x']", "not-there-1", "warning"),
+        ("args: ['--data', '/gcs/not-there-1/x']", "not-there-1", "warning"),
+        ("args: ['s3://not-there-1/x', 'https://h/gcs/not-there-1/x']", "", ""),
+        ("args: ['gs://${BUCKET}/x', 'gs://YOUR_BUCKET/x']", "", ""),
+    ],
+)
+def test_buckets_in_arguments_are_looked_for(
+    files: Path, monkeypatch: pytest.MonkeyPatch, spec: str, name: str, severity: str
+) -> None:
+    (files / "job.yaml").write_text(SPEC.replace("      imageUri", f"      {spec}\n      imageUri"))
+    found = checked(good(), monkeypatch).findings()
+    assert [(f.code, f.severity) for _, f in found] == ([("FT-GCP-009", severity)] if name else [])
+    assert all(name in f.summary for _, f in found)
+
+
+def test_packages_are_read_by_the_account_of_the_job(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = f"trainer@{PROJECT}.iam.gserviceaccount.com"
+    (files / "job.yaml").write_text(
+        f"""\
+workerPoolSpecs:
+  - machineSpec: {{machineType: n1-standard-8}}
+    replicaCount: 1
+    pythonPackageSpec:
+      executorImageUri: us-docker.pkg.dev/vertex-ai/training/pytorch-gpu.2-4.py310:latest
+      packageUris: ['gs://{BUCKET}/trainer-0.1.tar.gz']
+      pythonModule: trainer.task
+serviceAccount: {account}
+"""
+    )
+    state = good()
+    state.policies[f"b/{BUCKET}"] = bindings(
+        ("roles/storage.objectCreator", f"serviceAccount:{account}")
+    )
+    ((_, finding),) = checked(state, monkeypatch).findings()
+    assert "has no role to read gs://" in finding.summary
+    assert "roles/storage.objectViewer" in finding.fixes[0].command
+    state.policies[f"b/{BUCKET}"] = bindings(
+        ("roles/storage.objectViewer", f"serviceAccount:{account}")
+    )
+    assert codes(checked(state, monkeypatch)) == []

@@ -9,7 +9,7 @@ from ftdoctor.facts.google_call import Answer, Closed
 from ftdoctor.facts.google_policy import Inferred, infer
 from ftdoctor.facts.google_quota import Quota
 from ftdoctor.facts.google_refusal import Refused
-from ftdoctor.facts.google_things import account_of, agent, read_registry
+from ftdoctor.facts.google_things import Bucket, account_of, agent, buckets, read_registry
 from ftdoctor.facts.value import Unknown
 from ftdoctor.job.value import get
 from ftdoctor.rulebook.model import Fix, Hit, Severity, Unsure
@@ -60,32 +60,29 @@ def _no_organisation(answer: Any) -> bool:
 
 
 def bucket(context: Context, **_: object) -> Iterator[Hit | Unsure]:
-    """A bucket that does not exist, or that the job's own account may not write to.
+    """A bucket that does not exist, or that the job's own account may not use.
 
     What the account that the job runs as may do is inferred from the IAM policies of bucket and
     project, where they may be read; the caller's own rights settle nothing.
     """
-    job = context.job
-    for name, answer in _asked(context, "google.bucket"):
-        value = next((v for v in (job.base_output_dir, job.staging_bucket) if _in(v, name)), None)
-        place = value.place if value is not None else job.place
-        if _missing(answer):
-            values = {"bucket": name}
+    for found in buckets(context.job):
+        answer = context.facts.get(f"google.bucket:{found.name}")
+        place = found.place or context.job.place
+        if isinstance(answer, Refused) and _missing(answer):
+            values = {"bucket": found.name}
             summary = "The bucket gs://{bucket} does not exist."
-            yield Hit(place, values, values | {"said": answer.said}, summary=summary)
-            continue
-        if isinstance(answer, Unknown):
-            continue
-        yield from _writable(context, name, place)
+            # A bucket that only stands in arguments may be one that the job makes.
+            severity: Severity | None = "warning" if found.use == "named" else None
+            evidence = values | {"said": answer.said}
+            yield Hit(place, values, evidence, severity=severity, summary=summary)
+        elif answer is not None and not isinstance(answer, Unknown) and found.use != "named":
+            yield from _usable(context, found, place)
 
 
-def _in(value: Any, bucket_name: str) -> bool:
-    text = get(value) if value is not None else None
-    return isinstance(text, str) and f"{text}/".startswith(f"gs://{bucket_name}/")
-
-
-def _writable(context: Context, name: str, place: Place | None) -> Iterator[Hit | Unsure]:
-    what = f"whether the job's account may write to gs://{name} could not be told"
+def _usable(context: Context, found: Bucket, place: Place | None) -> Iterator[Hit | Unsure]:
+    name = found.name
+    verb = "read" if found.use == "read" else "write to"
+    what = f"whether the job's account may {verb} gs://{name} could not be told"
     account = _run_as(context)
     policy = context.facts.get(f"google.bucket-policy:{name}")
     home = context.facts.get(f"google.bucket-home:{name}")
@@ -103,31 +100,30 @@ def _writable(context: Context, name: str, place: Place | None) -> Iterator[Hit 
         reason = "the project that the bucket belongs to is not known"
         above = Closed(reason, "", "roles/iam.securityReviewer")
     policies = {f"gs://{name}": policy, place_above: above}
-    found = infer(
-        account, "write", policies, whole=_no_organisation(context.facts.get("google.project"))
-    )
-    if found.verdict == "no" and context.job.service_account is None:
-        return  # Vertex AI gives its own agent the role when it is first used
-    if found.verdict == "no":
-        values = {"bucket": name, "account": account, "reason": found.reason}
-        # Only a job that names its output folder is sure to write there.
-        certain = _in(context.job.base_output_dir, name)
+    right = "read" if found.use == "read" else "write"
+    whole = _no_organisation(context.facts.get("google.project"))
+    seen = infer(account, right, policies, whole=whole)
+    if seen.verdict == "unknown":
+        yield Unsure(f"{what}: {seen.reason}", seen.needs)
+    # Vertex AI gives its own agent the role when it is first used.
+    elif seen.verdict == "no" and context.job.service_account is not None:
+        values = {"bucket": name, "account": account, "verb": verb, "reason": seen.reason}
+        role = "roles/storage.objectViewer" if right == "read" else "roles/storage.objectAdmin"
         yield Hit(
             place,
             values,
             values,
-            severity=_severity(found) if certain else "warning",
-            summary="{account}, which the job runs as, has no role to write to gs://{bucket}.",
+            # Only a job that names its output folder is sure to write there.
+            severity="warning" if found.use == "stage" else _severity(seen),
+            summary="{account}, which the job runs as, has no role to {verb} gs://{bucket}.",
             advice=(
                 Fix(
                     "Grant it on the bucket.",
                     f"gcloud storage buckets add-iam-policy-binding gs://{name} "
-                    f"--member=serviceAccount:{account} --role=roles/storage.objectAdmin",
+                    f"--member=serviceAccount:{account} --role={role}",
                 ),
             ),
         )
-    elif found.verdict == "unknown":
-        yield Unsure(f"{what}: {found.reason}", found.needs)
 
 
 def _severity(found: Inferred) -> Severity | None:

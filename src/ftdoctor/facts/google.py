@@ -157,12 +157,15 @@ def _project_questions(caller: Caller, job: Job, project: str, *, same: bool) ->
     return asked
 
 
-def _bucket_questions(caller: Caller, bucket: str, project: str) -> Questions:
-    name = quote(bucket, safe="")
+def _bucket_questions(caller: Caller, found: things.Bucket, project: str) -> Questions:
+    bucket, name = found.name, quote(found.name, safe="")
     query = "&".join(f"permissions={p}" for p in _OBJECTS)
     path = f"/storage/v1/b/{name}"
+    there = partial(_bucket, caller, bucket, f"{path}/iam", query, project)
+    if found.use == "named":
+        return {f"google.bucket:{bucket}": there}
     return {
-        f"google.bucket:{bucket}": partial(_bucket, caller, bucket, f"{path}/iam", query, project),
+        f"google.bucket:{bucket}": there,
         f"google.bucket-policy:{bucket}": partial(
             _policy, caller, "GET", "storage", f"{path}/iam", f"gs://{bucket}", project
         ),

@@ -12,11 +12,17 @@ from typing import Any
 from ftdoctor.facts.google_call import Answer, Closed
 from ftdoctor.records import dataclass
 
-#: Right -> predefined roles that hold it (https://cloud.google.com/iam/docs/roles-permissions).
+#: Right (write, read: objects of a bucket; pull: an image; secret) -> predefined roles that hold
+#: it (https://cloud.google.com/iam/docs/roles-permissions).
 _GRANTING = {
     "write": frozenset(
         "storage.admin storage.objectAdmin storage.objectUser storage.objectCreator "
         "storage.legacyBucketOwner storage.legacyBucketWriter aiplatform.customCodeServiceAgent "
+        "aiplatform.serviceAgent".split()
+    ),
+    "read": frozenset(
+        "storage.admin storage.objectAdmin storage.objectUser storage.objectViewer "
+        "storage.legacyObjectReader storage.legacyObjectOwner aiplatform.customCodeServiceAgent "
         "aiplatform.serviceAgent".split()
     ),
     "pull": frozenset(
@@ -30,24 +36,18 @@ _GRANTING = {
 }
 #: Roles, by their first part, that hold none of these rights.
 _OTHERS = {
-    "write": (
-        "logging.", "monitoring.", "artifactregistry.", "secretmanager.", "cloudtrace.",
-        "iam.serviceAccount", "serviceusage.", "bigquery.", "run.", "storage.objectViewer",
-        "storage.legacyBucketReader", "storage.legacyObjectReader", "aiplatform.user",
-        "aiplatform.viewer", "browser", "viewer", "pubsub.",
-    ),
-    "pull": (
-        "logging.", "monitoring.", "secretmanager.", "cloudtrace.", "iam.serviceAccount",
-        "serviceusage.", "bigquery.", "aiplatform.user", "aiplatform.viewer", "browser",
-        "pubsub.",
-    ),
-    "secret": (
-        "logging.", "monitoring.", "artifactregistry.", "cloudtrace.", "iam.serviceAccount",
-        "serviceusage.", "bigquery.", "storage.", "aiplatform.user", "aiplatform.viewer",
-        "browser", "viewer", "editor", "secretmanager.viewer", "secretmanager.secretVersionAdder",
-        "pubsub.",
-    ),
+    "write": ("artifactregistry.", "secretmanager.", "storage.objectViewer",
+              "storage.legacyBucketReader", "storage.legacyObjectReader", "viewer"),
+    "read": ("artifactregistry.", "secretmanager.", "storage.objectCreator"),
+    "pull": ("secretmanager.",),
+    "secret": ("artifactregistry.", "storage.", "viewer", "editor", "secretmanager.viewer",
+               "secretmanager.secretVersionAdder"),
 }  # fmt: skip
+#: The same, whatever the right.
+_NEVER = (
+    "logging.", "monitoring.", "cloudtrace.", "iam.serviceAccount", "serviceusage.", "bigquery.",
+    "run.", "pubsub.", "aiplatform.user", "aiplatform.viewer", "browser",
+)  # fmt: skip
 _EVERYBODY = ("allUsers", "allAuthenticatedUsers")
 
 
@@ -61,7 +61,7 @@ class Inferred:
 
 
 def infer(account: str, right: str, policies: dict[str, Any], *, whole: bool) -> Inferred:
-    """Say whether an account has a right ("write", "pull", "secret") by the policies at hand.
+    """Say whether an account has a right (a key of `_GRANTING`) by the policies at hand.
 
     `policies` maps what each belongs to ("gs://b", "the project p") to the answer of getIamPolicy.
     `whole` is True when nothing can be inherited from above them (a project in no organisation).
@@ -94,7 +94,11 @@ def _one(account: str, right: str, policy: dict[str, Any]) -> tuple[str, str]:
         role = str(binding.get("role", ""))
         short = role.removeprefix("roles/")
         grants = role.startswith("roles/") and short in _GRANTING[right]
-        if not grants and role.startswith("roles/") and short.startswith(_OTHERS[right]):
+        if (
+            not grants
+            and role.startswith("roles/")
+            and short.startswith((*_OTHERS[right], *_NEVER))
+        ):
             continue
         members = binding.get("members")
         members = list(map(str, members)) if isinstance(members, list) else []

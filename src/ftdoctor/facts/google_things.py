@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ftdoctor.job.value import get
@@ -18,6 +18,8 @@ from ftdoctor.records import dataclass
 if TYPE_CHECKING:
     from ftdoctor.facts.google_login import GoogleLogin
     from ftdoctor.job.model import Job
+    from ftdoctor.job.source import Place
+    from ftdoctor.job.value import Value
 
 #: Forms that a gcloud command submits: its own login counts, not that of the libraries.
 _BY_GCLOUD = ("vertex-yaml", "vertex-gcloud", "vertex-json")
@@ -37,10 +39,24 @@ _OLD_REGISTRY = lazy(
 _OLD_PLACES = {"us": "us", "eu": "europe", "asia": "asia", None: "us"}
 #: Google's public images: readable by everybody, listed by few.
 _PUBLIC = ("deeplearning-platform-release", "vertex-ai", "cloud-builders", "google-containers")
+#: `gs://b/...`, or the mount of it that every job has, `/gcs/b/...`.
+_BUCKET = lazy(r"\A(?:gs://|/gcs/)([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?=/|\Z)")
+_BUCKET_WITHIN = lazy(
+    r"(?<![\w/.])(?:gs://|/gcs/)([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?=[/\s'\";]|\Z)"
+)
 _SECRET = lazy(r"projects/(?P<project>[a-z0-9-]{6,30})/secrets/(?P<name>[A-Za-z0-9_-]{1,255})")
 _SECRET_COMMAND = lazy(r"gcloud\s+secrets\s+versions\s+access\b[^\n;|&)]*")
 #: Kind of resource that the form of a job creates; a training pipeline has a custom job behind it.
 _RESOURCES = {"kfp": "pipelineJobs", "tuning": "tuningJobs"}
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket, what the job does with it, and where it is written."""
+
+    name: str
+    use: str
+    place: Place | None
 
 
 @dataclass(frozen=True)
@@ -116,14 +132,27 @@ def agent(number: str) -> str:
     return f"service-{number}@gcp-sa-aiplatform-cc.iam.gserviceaccount.com"
 
 
-def buckets(job: Job) -> list[str]:
-    """Return the buckets that the job writes to."""
-    found = set()
-    for value in (job.base_output_dir, job.staging_bucket):
-        match = re.match(r"gs://([a-z0-9][a-z0-9._-]{1,220})(?:/|\Z)", get(value) or "")
-        if match:
-            found.add(match[1])
-    return sorted(found)
+def buckets(job: Job) -> list[Bucket]:
+    """Return the buckets that the job names, each once with its strongest use, at most six.
+
+    `write`: the output folder, or where the training saves; `read`: packages and data sets that
+    the job cannot start without; `stage`: the staging bucket; `named`: somewhere in arguments.
+    """
+    uses: list[tuple[str, Value[Any] | None]] = [("write", job.base_output_dir)]
+    uses += [("write", t.arguments.get("output_dir")) for t in job.trainings]
+    uses += [("read", uri) for pool in job.pools for uri in pool.package_uris]
+    uses += [("read", d.id) for t in job.trainings for d in t.datasets]
+    uses.append(("stage", job.staging_bucket))
+    uses += [("named", word) for pool in job.pools for word in (*pool.command, *pool.args)]
+    found: dict[str, Bucket] = {}
+    for use, value in uses:
+        text = get(value)
+        if value is None or not isinstance(text, str):
+            continue
+        pattern = _BUCKET_WITHIN if use == "named" else _BUCKET
+        for match in pattern.finditer(text):
+            found.setdefault(match[1], Bucket(match[1], use, value.place))
+    return list(found.values())[:6]
 
 
 def read_registry(name: str) -> Image | None:

@@ -63,6 +63,7 @@ def test_the_job_is_taken_over(bench: Bench) -> None:
 workerPoolSpecs:
 - machineSpec: {machineType: g2-standard-12, acceleratorType: NVIDIA_L4, acceleratorCount: 1}
   replicaCount: 1
+  diskSpec: {bootDiskType: pd-ssd, bootDiskSizeGb: 1100}
   containerSpec:
     imageUri: us-docker.pkg.dev/some-project/images/train:3
     command: [python, train.py]
@@ -84,6 +85,8 @@ reservedIpRanges: [ours]
     assert spec["serviceAccount"] == "trainer@some-project.iam.gserviceaccount.com"
     assert spec["network"] == "projects/424242/global/networks/ours"
     assert spec["reservedIpRanges"] == ["ours"]
+    assert pool(sent)["diskSpec"] == {"bootDiskType": "pd-ssd", "bootDiskSizeGb": 1100}
+    assert "$0.20 at most" in err  # ten minutes, with 1000 GB of disk more
     assert spec["scheduling"]["strategy"] == "SPOT"
     assert variables(sent)["NCCL_DEBUG"] == "INFO"
     assert "HF_TOKEN" not in variables(sent)

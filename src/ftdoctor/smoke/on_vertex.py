@@ -17,8 +17,8 @@ from ftdoctor.smoke.money import cents
 from ftdoctor.smoke.offers import choose, larger, offers, price
 from ftdoctor.smoke.request import remote_plan
 from ftdoctor.smoke.target import Target
-from ftdoctor.smoke.vertex_prices import dated, hourly
-from ftdoctor.smoke.vertex_request import build
+from ftdoctor.smoke.vertex_prices import dated, disk, hourly
+from ftdoctor.smoke.vertex_request import boot_disk, build
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job
@@ -120,6 +120,8 @@ def target(
     """Return the run. Without a platform it is only shown, and nothing is asked."""
     region, found = region_of(options, job), offer(options, job)
     usd, told = _price(found, region, options)
+    if options.price is None:
+        usd += disk(boot_disk(job))
     project = project_of(options, job)
     notes = _differences(options, job)
     secret = _secret(options, job, project, notes)

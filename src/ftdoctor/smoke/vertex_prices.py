@@ -46,6 +46,12 @@ def hourly(machine: str, accelerator: str, count: int, region: str) -> Price | N
     return Price(on_demand, sum(spot + usual * fee for usual, spot, fee in parts) + disk)
 
 
+def disk(gigabytes: int) -> float:
+    """Return USD an hour of the disk space beyond the usual boot disk."""
+    rate: float = table("vertex_prices")["disk_usd_per_gb_hour"]
+    return max(0, gigabytes - BOOT_DISK_GB) * rate
+
+
 def dated() -> str:
     """Return the day of the prices, ISO 8601."""
     return str(table("vertex_prices")["date"])

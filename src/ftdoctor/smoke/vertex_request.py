@@ -91,7 +91,7 @@ def build(
         "env": [{"name": name, "value": value} for name, value in env.items()],
     }
     spec: dict[str, Any] = {
-        "workerPoolSpecs": _pools(container, offer, nodes),
+        "workerPoolSpecs": _pools(container, offer, nodes, _disk(job, offer)),
         "scheduling": {
             "timeout": f"{timeout}s",
             "restartJobOnWorkerRestart": False,
@@ -118,12 +118,36 @@ def build(
     return VertexRequest(body, token, notes)
 
 
-def _pools(container: dict[str, Any], offer: Offer, nodes: int) -> list[dict[str, Any]]:
+def boot_disk(job: Job | None) -> int:
+    """Return the GB of the job's boot disk, 0 where it names none."""
+    pool = job.pool if job is not None and job.platform == "vertex" else None
+    size = get(pool.boot_disk_gb) if pool is not None else None
+    return size if isinstance(size, int) and 100 <= size <= 64000 else 0
+
+
+def _disk(job: Job | None, offer: Offer) -> dict[str, Any]:
+    """Return the job's own disk: what fills it there fills it here.
+
+    Which kinds of disk there are depends on the family of the machine.
+    """
+    size = boot_disk(job)
+    if not size or job is None or job.pool is None:
+        return {}
+    same = str(get(job.pool.machine_type) or "").split("-")[0] == offer.machine.split("-")[0]
+    kind = get(job.pool.boot_disk_type) if same else None
+    return {"bootDiskSizeGb": size, **({"bootDiskType": kind} if kind else {})}
+
+
+def _pools(
+    container: dict[str, Any], offer: Offer, nodes: int, disk: dict[str, Any]
+) -> list[dict[str, Any]]:
     machine: dict[str, Any] = {"machineType": offer.machine}
     if offer.accelerator:
         machine["acceleratorType"] = offer.accelerator
         machine["acceleratorCount"] = offer.count
     chief = {"machineSpec": machine, "replicaCount": "1", "containerSpec": container}
+    if disk:
+        chief["diskSpec"] = disk
     if nodes == 1:
         return [chief]
     return [chief, {**chief, "replicaCount": str(nodes - 1)}]

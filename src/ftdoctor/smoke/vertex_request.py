@@ -133,7 +133,8 @@ def _disk(job: Job | None, offer: Offer) -> dict[str, Any]:
     size = boot_disk(job)
     if not size or job is None or job.pool is None:
         return {}
-    same = str(get(job.pool.machine_type) or "").split("-")[0] == offer.machine.split("-")[0]
+    own = get(job.pool.machine_type)
+    same = str(own).split("-")[0] == offer.machine.split("-")[0]
     kind = get(job.pool.boot_disk_type) if same else None
     return {"bootDiskSizeGb": size, **({"bootDiskType": kind} if kind else {})}
 

@@ -173,8 +173,8 @@ class Vertex:
                 retry=None,
                 timeout=_CREATION,
             )
-        number = str(made.name).rsplit("/", 1)[-1]
-        if not number.isdigit():
+        before, _, number = str(made.name).rpartition("/customJobs/")
+        if not before or not number or "/" in number:
             raise UnreadableInput(
                 "Google's answer to the new job names no job.",
                 "Look for it:  ftdoctor smoke --resume",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ftdoctor.checks.about import code
 from ftdoctor.checks.installed import text
 from ftdoctor.job.value import get
+from ftdoctor.lazy import lazy
 from ftdoctor.rulebook.model import Hit
 
 if TYPE_CHECKING:
@@ -37,14 +38,14 @@ _CLASSES = {
 _OWNERS = frozenset(
     "fancyzhang dair-ai Yelp yelp PolyAI mteb SetFit zeroshot nyu-mll cardiffnlp".split()
 )
-_COPIES = re.compile(
+_COPIES = lazy(
     r"\[[\"']labels?[\"']\]\s*=\s*(?:list\()?\w+\[[\"']labels?[\"']\]"
     r"|rename_column\(\s*[\"']label[\"']\s*,\s*[\"']labels[\"']\s*\)"
     r"|(?:select|set_format)[^\n]*"
     r"|label_names\s*="
 )
 #: Signs that the labels are made anew, or that their number is looked up.
-_OWN_LABELS = re.compile(
+_OWN_LABELS = lazy(
     r"[\"']labels?[\"']\s*[\]:]|num_labels|label2id|id2label|n_classes|\.filter\(|\.features"
     r"|class_encode|ClassLabel|concatenate_datasets|remap|problem_type|\bconfig\s*="
 )

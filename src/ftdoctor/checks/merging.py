@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import code, softer, words
 from ftdoctor.job.value import get
-from ftdoctor.lazy import lazy_module
+from ftdoctor.lazy import lazy, lazy_module
 from ftdoctor.rulebook.model import Hit
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _four_bit_folders(job: Job) -> set[str]:
     return found - {""}
 
 
-_CONVERTER = re.compile(r"convert[-_]hf[-_]to[-_]gguf(?:\.py)?\Z")
+_CONVERTER = lazy(r"convert[-_]hf[-_]to[-_]gguf(?:\.py)?\Z")
 
 
 def _folder(text: str) -> str:

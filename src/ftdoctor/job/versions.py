@@ -291,6 +291,9 @@ def _unread(job: Job, environment: Environment, commands: list[Install]) -> list
     if environment.kind == "uv-script":
         found = [f"{r.name} is installed from an address" for r in environment.taken if r.url]
         pool = job.pool
+        header = job.extra.get("header")
+        if header is not None and header.broken:
+            found.append("the header of the script cannot be read")
         if pool and "PYTHONPATH" in pool.env:
             found.append("PYTHONPATH adds packages of the image")
         own = [s for s in job.scripts if s.role != "submit"]

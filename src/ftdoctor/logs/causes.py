@@ -152,12 +152,21 @@ def _survived(block: Block, run: Run) -> bool:
     """Whether the run went on after this failure, or the failure is known to be harmless."""
     if any(_HARMLESS.search(line.text) for line in block.members[-3:]):
         return True
-    return run.life.survived(block.stated)
+    return run.life.survived(block.stated) or _only_warned(block, run)
 
 
 def _told_in_passing(match: Match) -> bool:
     """Whether a line says of itself that it is no failure: a logger's INFO or DEBUG."""
     return match.block is None and bool(_INFO.search(match.line.text))
+
+
+def _only_warned(block: Block, run: Run) -> bool:
+    """Whether a logger put a whole traceback at WARNING or lower and the run said more after it."""
+    return (
+        all(line.mild for line in block.members if line.at <= block.stated)
+        and run.lines[-1].at > block.stated
+        and any(line.at > block.stated and not line.mild for line in run.lines)
+    )
 
 
 def _is_past(match: Match, run: Run, fatal: list[Block]) -> bool:
@@ -171,7 +180,7 @@ def _is_past(match: Match, run: Run, fatal: list[Block]) -> bool:
     if match.block is not None:
         if any(_HARMLESS.search(line.text) for line in match.block.members[-3:]):
             return True
-        return run.life.survived(match.block.stated)
+        return run.life.survived(match.block.stated) or _only_warned(match.block, run)
     if not _RETRY.search(match.line.text):
         return False
     # Tried again, and nothing says that it failed in the end.

@@ -30,6 +30,8 @@ _PREFIX = lazy(
     rf"|\[(?P<btime>{_TIME})\][ :]*"
     # logging's usual format: time, logger, level; only where the three stand together.
     rf"|(?P<logged>{_TIME}) - [\w.-]{{1,60}} - (?:DEBUG|INFO|WARNING|ERROR|CRITICAL) - "
+    # vLLM's format: level, day, the place in its source.
+    rf"|(?P<vllm>(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d {_CLOCK}) \[[\w./-]{{1,60}}:\d+\] ?"
     rf"|(?P<time>{_TIME})(?: ?[-|>:] | *$| ?:? ?(?=\[)|\t| )"
     r"|\[(?P<rank>rank ?\d+|default\d+|trainer\d+|worker\d+|RANK \d+|Rank \d+)\][: ] ?"
     r"|\((?P<pool>workerpool\d+-\d+|worker-\d+|rank ?\d+)\)[: ] ?"
@@ -40,6 +42,8 @@ _PREFIX = lazy(
     r"|(?P<kubectl>\[pod/[^\]\s]{1,200}\]) "
     r")"
 )
+#: Levels in a prefix that say that the line is no failure by itself.
+_MILD = lazy(r"(?:^|[\s|\[])(?:DEBUG|INFO|WARN(?:ING)?)(?=[\s|\]:])")
 _NUMBERED = lazy(r"\s?(\d{1,3}): ?")
 #: A tqdm bar up to its closing bracket: several are glued into one line when \r was lost.
 _BAR = lazy(
@@ -94,7 +98,7 @@ def without_prefix(text: str, *, numbered: bool = False) -> tuple[str, str, str]
             break
         kind = match.lastgroup
         assert kind is not None
-        if kind in ("cri", "btime", "logged", "time"):
+        if kind in ("cri", "btime", "logged", "time", "vllm"):
             time = time or match[kind]
         else:
             stream = match[kind]
@@ -135,7 +139,10 @@ def clean_line(
             pieces = [part]
         for piece in pieces:
             body, own, stamp = without_prefix(piece, numbered=numbered)
-            found.append(Line(number, unbox(body), own or stream, stamp or time))
+            line = Line(number, unbox(body), own or stream, stamp or time)
+            taken = len(piece) - len(body)
+            line.mild = taken > 9 and bool(_MILD.search(piece[:taken]))
+            found.append(line)
     return found
 
 

@@ -18,9 +18,10 @@ class Line:
     time:   the stamp as written, "" for none.
     at:     order in the run; the reader numbers the lines that it keeps.
     gap:    lines before this one were left out (they held nothing of interest).
+    mild:   the logger that wrote it put it at WARNING or lower.
     """
 
-    __slots__ = ("at", "gap", "number", "stream", "text", "time")
+    __slots__ = ("at", "gap", "mild", "number", "stream", "text", "time")
 
     def __init__(
         self, number: int, text: str, stream: str = "", time: str = "", *, gap: bool = False
@@ -31,6 +32,7 @@ class Line:
         self.time = time
         self.at = -1
         self.gap = gap
+        self.mild = False
 
     def __repr__(self) -> str:
         return f"Line({self.number}, {self.text!r}, {self.stream!r})"

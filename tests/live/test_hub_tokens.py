@@ -120,7 +120,7 @@ def test_invalid(look, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7")
     found = only(look(model=GATED, push=PUSH))
     assert found.code == "FT-AUTH-006"
-    assert "environment variable HF_TOKEN" in found.summary
+    assert "HF_TOKEN of this machine" in found.summary
     monkeypatch.setenv("HF_TOKEN", "hf_" + "A1b2C3d4E5")
     assert "was it cut?" in only(look(model=GATED, push=PUSH)).summary
 

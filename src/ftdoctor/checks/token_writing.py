@@ -18,7 +18,7 @@ from ftdoctor.checks.token_uses import TokenUse, carried
 from ftdoctor.checks.tokens import pushes, wants_gated
 from ftdoctor.facts.value import Access
 from ftdoctor.lazy import lazy
-from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit, Unsure
+from ftdoctor.rulebook.model import Edit, Fix, Hit, Severity, TextEdit, Unsure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,18 @@ _OWN_READ = lazy(
 )
 
 
+#: What is wrong (a word of it) -> how it is mended.
+_MENDED = {
+    "quotes": "Give the token without quotes; in an env file and in YAML one pair is enough.",
+    "Bearer": "Leave out the word Bearer and give the token alone.",
+    "a space": "Copy the token again, in one piece: it holds no blanks.",
+    "no HTTP header": "Copy the token again from its page: an invisible or typographic character "
+    "came with it.",
+    "line end": "Set the variable without the line end: export HF_TOKEN=\"$(tr -d '\\n' < FILE)\", "
+    "or printf instead of echo where the secret is made.",
+}
+
+
 def miswritten(context: Context, **_: object) -> Iterator[Hit]:
     """A token with quotes, `Bearer`, a line end, or nothing in it."""
     for use in carried(context):
@@ -63,7 +75,8 @@ def miswritten(context: Context, **_: object) -> Iterator[Hit]:
                 )
         if wrong:
             values = {"name": use.name, "wrong": wrong}
-            yield Hit(use.place, values, values, severity=severity, summary=summary)
+            advice = tuple(Fix(text) for word, text in _MENDED.items() if word in wrong)
+            yield Hit(use.place, values, values, severity=severity, summary=summary, advice=advice)
 
 
 def other_service(context: Context, **_: object) -> Iterator[Hit]:

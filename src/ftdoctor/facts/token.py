@@ -108,7 +108,7 @@ def local_token() -> JobToken | None:
         raw = os.environ.get(name, "")
         if raw:
             if clean(raw):
-                return found_token(f"environment variable {name} of this machine", raw, "machine")
+                return found_token(f"{name} of this machine", raw, "machine")
             break  # a blank one hides the next name
     path = token_path()
     try:

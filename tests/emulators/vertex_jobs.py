@@ -77,6 +77,8 @@ class VertexJobs:
     cancelling: int = 2
     #: Times that the log is asked before its last line is there.
     log_late: int = 0
+    #: The caller may not read logs.
+    no_logs: bool = False
     #: The server knows no filter by labels.
     no_labels: bool = False
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -134,6 +134,10 @@ class Handler(BaseHTTPRequestHandler):
         self._send(200, job)
 
     def _entries(self, body: dict[str, Any]) -> None:
+        if self.server.state.no_logs:
+            said = "Permission 'logging.logEntries.list' denied on resource (or it may not exist)."
+            self._error(403, "PERMISSION_DENIED", said, "IAM_PERMISSION_DENIED")
+            return
         wanted = str(body.get("filter") or "")
         number = re.search(r'resource\.labels\.job_id="(\d+)"', wanted)
         rows = self.server.state.entries(number[1]) if number else []

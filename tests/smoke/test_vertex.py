@@ -46,6 +46,15 @@ def test_without_a_login_nothing_is_begun(bench: Bench) -> None:
     assert not bench.state.exists()
 
 
+def test_a_log_that_may_not_be_read_is_not_paid_for(bench: Bench) -> None:
+    bench.vertex.no_logs = True
+    code, _, err = bench.run(*AGREED)
+    assert code == 4
+    assert "roles/logging.viewer" in err
+    assert bench.vertex.submitted == []
+    assert not bench.state.exists()
+
+
 def test_where_nothing_listens_nothing_is_begun(bench: Bench) -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

@@ -55,6 +55,16 @@ class Vertex:
         """
         self._jobs(self.region)
 
+    def may_read_logs(self) -> None:
+        """Ask for the log of no job: a run whose log cannot be read would be paid for nothing.
+
+        Raises:
+            UnreadableInput: it may not be read, or nobody answers.
+        """
+        job = self._filled(JobId("vertex", "0", kind="customJobs"))
+        for _ in self._entries(job, "2026-01-01T00:00:00Z"):
+            break
+
     def _filled(self, job: JobId) -> JobId:
         project = job.owner or self.project
         region = job.region or self.region
@@ -116,16 +126,17 @@ class Vertex:
 
     def logs(self, job: RemoteJob) -> Iterator[bytes]:
         """Yield the entries of a job, oldest first, one JSON line each."""
+        for entry in self._entries(job.id, job.created or "1970-01-01T00:00:00Z"):
+            yield json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+
+    def _entries(self, job: JobId, since: str) -> Iterator[dict[str, Any]]:
         # Without a "timestamp" in the filter the client asks for the last 24 hours only
         # (google-cloud-logging 3.17, logging_v2/_helpers.py:146).
-        since = job.created or "1970-01-01T00:00:00Z"
         wanted = (
-            f'resource.type="ml_job" AND resource.labels.job_id="{job.id.id}" '
-            f'AND timestamp>="{since}"'
+            f'resource.type="ml_job" AND resource.labels.job_id="{job.id}" AND timestamp>="{since}"'
         )
-        with errors(job.id, "logging.logEntries.list", "roles/logging.viewer"):
-            for entry in vertex_clients.entries(job.id.owner, wanted):
-                yield json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+        with errors(job, "logging.logEntries.list", "roles/logging.viewer"):
+            yield from vertex_clients.entries(job.owner, wanted)
 
     def last_failed(self) -> JobId | None:
         """Return the latest failed custom job of the project and region."""

@@ -111,6 +111,7 @@ def connect(options: Options, job: Job | None, state: dict[str, Any] | None = No
         )
     found = Vertex(project, region_of(options, job))
     found.login()
+    found.may_read_logs()
     return found
 
 

@@ -25,6 +25,7 @@ from ftdoctor.facts.gcloud_login import read_gcloud_login
 from ftdoctor.facts.google_login import read_login
 from ftdoctor.facts.google_script import logins
 from ftdoctor.facts.google_sign import Signer, client_credentials
+from ftdoctor.facts.google_things import placeholder
 from ftdoctor.job.read import read
 
 # -- what the files say ----------------------------------------------------------------------------
@@ -205,3 +206,22 @@ def test_the_same_files_are_refused_as_by_google_auth(home: Path, data: Any) -> 
     except (DefaultCredentialsError, ValueError, AttributeError, TypeError):
         loads = False
     assert (read_login().problem == "") is loads
+
+
+@pytest.mark.parametrize(
+    ("name", "stands_for_one"),
+    [
+        ("your-project-id", True),
+        ("my-project", True),
+        ("gcp-project-id", True),
+        ("project-id", True),
+        ("my-project-1", False),
+        ("acme-bucket", False),
+        ("staging-bucket", True),
+        ("projectile-42", False),
+    ],
+)
+def test_names_that_a_reader_is_to_fill_in_are_not_asked_about(
+    name: str, stands_for_one: bool
+) -> None:
+    assert placeholder(name) is stands_for_one

@@ -107,10 +107,7 @@ CASES = [
     Case(
         "permissions may not be asked",
         changed(disabled={"cloudresourcemanager"}),
-        open={
-            "FT-GCP-004": "gcloud services enable cloudresourcemanager.googleapis.com",
-            "FT-GCP-006": "gcloud services enable cloudresourcemanager.googleapis.com",
-        },
+        open={"FT-GCP-004": "gcloud services enable cloudresourcemanager.googleapis.com"},
     ),
     Case(
         "permissions may not be asked, listing jobs is denied",

@@ -150,7 +150,7 @@ def submitter_lacks(context: Context, service: str, **_: object) -> Iterator[Hit
         missing = [answer.permission or usual] if answer else []
         call = answer.call if answer else ""
     if not missing:
-        if isinstance(unasked, Closed):
+        if isinstance(unasked, Closed) and service == "aiplatform":  # told once, for all services
             yield Unsure(unasked.reason, unasked.needs)
         return
     role = _ROLES.get(missing[0], "roles/aiplatform.user")

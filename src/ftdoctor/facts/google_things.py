@@ -37,6 +37,10 @@ _OLD_REGISTRY = lazy(
     r"(?P<image>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:\w+))?\Z"
 )
 _OLD_PLACES = {"us": "us", "eu": "europe", "asia": "asia", None: "us"}
+_PLACEHOLDER = lazy(
+    r"your|placeholder|example|change-?me|replace|x{3,}"
+    r"|\A(?:my-|gcp-|the-|some-)*(?:project|project-id|bucket|bucket-name|staging-bucket)\Z"
+)
 #: Google's public images: readable by everybody, listed by few.
 _PUBLIC = ("deeplearning-platform-release", "vertex-ai", "cloud-builders", "google-containers")
 #: `gs://b/...`, or the mount of it that every job has, `/gcs/b/...`.
@@ -97,7 +101,12 @@ def project_of(job: Job, login: GoogleLogin, before: str = "") -> str:
         named = before or login.gcloud_project
     else:
         named = login.project
-    return named if _PROJECT.match(named) else ""
+    return named if _PROJECT.match(named) and not placeholder(named) else ""
+
+
+def placeholder(name: str) -> bool:
+    """Whether a name only stands for one that a reader is to fill in ("your-project-id")."""
+    return bool(_PLACEHOLDER.search(name))
 
 
 def region_of(job: Job) -> str:
@@ -151,6 +160,8 @@ def buckets(job: Job) -> list[Bucket]:
             continue
         pattern = _BUCKET_WITHIN if use == "named" else _BUCKET
         for match in pattern.finditer(text):
+            if placeholder(match[1]):
+                continue
             found.setdefault(match[1], Bucket(match[1], use, value.place))
     return list(found.values())[:6]
 
@@ -158,7 +169,7 @@ def buckets(job: Job) -> list[Bucket]:
 def read_registry(name: str) -> Image | None:
     """Return an image of Artifact Registry, None for another registry or a public one."""
     match = _REGISTRY.match(name) or _OLD_REGISTRY.match(name)
-    if match is None or match["project"] in _PUBLIC:
+    if match is None or match["project"] in _PUBLIC or placeholder(match["project"]):
         return None
     location = match["location"]
     if match["repository"].endswith("gcr.io"):

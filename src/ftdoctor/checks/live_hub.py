@@ -28,6 +28,8 @@ _SUMMARIES = {
     "missing-or-private": "The Hub has no {repo_type} {repo}, or {account} may not see it.",
     "refused": "The Hub refuses the {repo_type} {repo} to {account}: {said}",
 }
+#: The same without a token.
+_UNSEEN = "The Hub has no {repo_type} {repo}, or it is private and the job sends no token."
 
 
 def _unproved(context: Context, answer: Access) -> str:
@@ -72,7 +74,9 @@ def repository(context: Context, kinds: list[str], **_: object) -> Iterator[Hit 
                 told,
                 told,
                 severity=severity,
-                summary=_SUMMARIES.get(wanted, ""),
+                summary=_UNSEEN
+                if answer.as_nobody and wanted == "missing-or-private"
+                else _SUMMARIES.get(wanted, ""),
                 advice=tuple(_advice(context, answer)),
             )
 

@@ -118,3 +118,15 @@ def test_spot_asks_for_the_preemptible_quota(inspected, tmp_path: Path) -> None:
     state = good()
     inspected(state)
     assert any("CustomModelTrainingPreemptibleL4GPUs" in s for s in state.seen)
+
+
+def test_what_was_learnt_is_told(inspected) -> None:
+    (report,) = inspected(good()).jobs
+    asked = report.told["asked"]
+    assert f"project {PROJECT}: may start and follow it" in asked
+    assert "quota custom_model_training_nvidia_l4_gpus: 4, 2 needed" in asked
+    assert f"{IMAGE}: is there" in asked
+    state = good()
+    state.permissions.discard("aiplatform.customJobs.create")
+    (report,) = inspected(state).jobs
+    assert "lacks aiplatform.customJobs.create" in report.told["asked"]

@@ -58,6 +58,10 @@ def _lines(context: Context) -> Iterator[tuple[str, str]]:
                 yield answer.repo, text
     if context.job.platform == "hf-jobs":
         yield from _jobs(context)
+    if context.job.platform == "vertex":
+        from ftdoctor.facts.google_told import lines
+
+        yield from lines(context)
 
 
 def _token(context: Context) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.emulators.hub import HubServer, State
+from tests.live.looking import look as look
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,7 +25,7 @@ from ftdoctor.facts.gcloud_login import read_gcloud_login
 from ftdoctor.facts.google_login import read_login
 from ftdoctor.facts.google_script import logins
 from ftdoctor.facts.google_sign import Signer, client_credentials
-from ftdoctor.facts.google_things import placeholder
+from ftdoctor.facts.google_things import placeholder, read_registry
 from ftdoctor.job.read import read
 
 # -- what the files say ----------------------------------------------------------------------------
@@ -225,3 +225,27 @@ def test_names_that_a_reader_is_to_fill_in_are_not_asked_about(
     name: str, stands_for_one: bool
 ) -> None:
     assert placeholder(name) is stands_for_one
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("us-docker.pkg.dev/acme-1234/images/train:1", "tags/1"),
+        ("us-docker.pkg.dev/acme-1234/images/a/b", "tags/latest"),
+        ("us-docker.pkg.dev/acme-1234/images/train:1@sha256:abc", "versions/sha256:abc"),
+        ("eu.gcr.io/acme-1234/train:2", "tags/2"),
+        ("gcr.io/acme-1234/train", "tags/latest"),
+        ("us-docker.pkg.dev/acme-1234/images/train:${TAG}", ""),
+        ("us-docker.pkg.dev/your-project/images/train:1", ""),
+        ("us-docker.pkg.dev/vertex-ai/training/pytorch-gpu.2-4.py310:latest", ""),
+        ("python:3.12", ""),
+        ("ghcr.io/acme/train:1", ""),
+    ],
+)
+def test_which_images_can_be_asked_about(name: str, tag: str) -> None:
+    found = read_registry(name)
+    assert (found.leaf if found else "") == tag
+    if found is not None and "gcr.io" in name:
+        assert (found.location, found.repository) == (
+            ("europe", "eu.gcr.io") if "eu." in name else ("us", "gcr.io")
+        )

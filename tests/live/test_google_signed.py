@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +204,35 @@ def test_no_secret_in_any_output(
         for secret in (TOKEN, REFRESH, PERSON["client_secret"]):
             assert secret not in text
             assert secret[6:20] not in text
+
+
+@pytest.mark.parametrize("fault", ["500", "cut", "garbage", "proxy", "redirect", "list"])
+@pytest.mark.parametrize("kind", ["person", "key"])
+def test_a_broken_token_endpoint_is_told_and_asked_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch, fault: str, kind: str
+) -> None:
+    state = scenario(fault)
+
+    def login(url: str) -> None:
+        adc(home, {**PERSON, "token_uri": f"{url}/token"} if kind == "person" else key(url))
+
+    inspection = check(state, monkeypatch, PYTHON, login)
+    assert codes(inspection) == []
+    # google-auth itself tries three times after a 500
+    assert state.seen.count("POST /token") <= 3
+
+
+def test_the_expired_login_of_the_libraries_is_no_fault_of_a_gcloud_job(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = scenario("invalid-grant")
+    state.wants_token = False
+    later = (datetime.now(tz=UTC) + timedelta(minutes=30)).replace(tzinfo=None)
+
+    def login(url: str) -> None:
+        configure(home, core_account="grace@example.com")
+        gcloud_store(home, "grace@example.com", PERSON, token=TOKEN, expiry=str(later))
+        adc(home, {**PERSON, "token_uri": f"{url}/token"})
+
+    assert codes(check(state, monkeypatch, SHELL, login)) == []
+    assert "POST /token" in state.seen

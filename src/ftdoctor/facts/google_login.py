@@ -87,7 +87,7 @@ _FIELDS = {
 
 def read_login() -> GoogleLogin:
     """Read what the client libraries will find. Never raises, never asks the network."""
-    account = gcloud_defaults.account()
+    account = "" if _overridden() else gcloud_defaults.account()
     project = os.environ.get("CLOUDSDK_CORE_PROJECT") or gcloud_defaults.setting("core", "project")
     known: dict[str, Any] = {
         "gcloud_account": account,
@@ -106,6 +106,12 @@ def read_login() -> GoogleLogin:
     if found.problem == "absent" and on_google_machine():
         return GoogleLogin(**known, source="metadata", kind="metadata")
     return found
+
+
+def _overridden() -> bool:
+    """Whether gcloud is told to use a file or a token instead of its active account."""
+    names = ("ACCESS_TOKEN", "ACCESS_TOKEN_FILE", "CREDENTIAL_FILE_OVERRIDE")
+    return any(os.environ.get(f"CLOUDSDK_AUTH_{name}") for name in names)
 
 
 def read_credentials(path: Path, known: dict[str, Any], *, source: str) -> GoogleLogin:

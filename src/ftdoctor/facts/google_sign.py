@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _TOKEN_HOST = "https://oauth2.googleapis.com/token"
+_REFUSED = lazy(
+    r"[Rr]eauth|invalid_rapt|rapt_required|invalid_grant|(?:deleted|disabled|invalid)_client"
+    r"|account_disabled"
+)
 _KEY = lazy(r"(?i)could not deserialize key|no key could be detected|unable to load pem")
 
 
@@ -85,8 +89,9 @@ class Signer:
                 credentials.refresh(_Limited(Request(link)))
         except exceptions.GoogleAuthError as error:
             return _failed(login, error, call)
-        except ValueError as error:
-            return Unknown(f"signing failed: {_said(error)}", call, "a working Google login")
+        except Exception as error:  # an answer that is none of a token endpoint breaks its reader
+            reason = f"the token endpoint did not answer as one ({type(error).__name__})"
+            return Unknown(reason, call, "a network without a sign-in page")
         return str(credentials.token)
 
 
@@ -194,7 +199,7 @@ def _failed(login: GoogleLogin, error: Exception, call: str) -> Refused | Unknow
         return Unknown(f"the login could not be renewed: {first[:160]}", call, "a network")
     if re.search(r"impersonat|getAccessToken|iamcredentials", text, re.I):
         return Refused("impersonation", _said(error), call, account=login.name)
-    if re.search(r"[Rr]eauth|invalid_rapt|rapt_required|invalid_grant|deleted_client", text):
+    if _REFUSED.search(text):
         return Refused("reauth", _said(error), call, account=login.name)
     return Unknown(f"signing failed: {_said(error)}", call, "a working Google login")
 

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 _BY_GCLOUD = ("vertex-yaml", "vertex-gcloud", "vertex-json")
 _PROJECT = lazy(r"(?:[a-z0-9.-]+\.[a-z]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]\Z|\d{6,}\Z")
 _REGION = lazy(r"[a-z]+-[a-z]+\d+\Z")
-_ACCOUNT = lazy(r"[\w.-]+@[\w.-]+\.iam\.gserviceaccount\.com\Z|\d+-compute@developer\.\S+\Z")
+_ACCOUNT = lazy(
+    r"[\w.-]+@(?:[\w.-]+\.iam|appspot)\.gserviceaccount\.com\Z"
+    r"|\d+-compute@developer\.gserviceaccount\.com\Z"
+)
 _REGISTRY = lazy(
     r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev/(?P<project>[a-z0-9-]+)/(?P<repository>[^/]+)/"
     r"(?P<image>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:\w+))?\Z"
@@ -133,7 +136,7 @@ def permissions(job: Job) -> tuple[str, ...]:
 def account_of(job: Job) -> str:
     """Return the service account that the job names, "" when none or not known."""
     named = get(job.service_account) or ""
-    return named if _ACCOUNT.match(named) else ""
+    return named if _ACCOUNT.match(named) and not placeholder(named) else ""
 
 
 def agent(number: str) -> str:
@@ -170,6 +173,8 @@ def read_registry(name: str) -> Image | None:
     """Return an image of Artifact Registry, None for another registry or a public one."""
     match = _REGISTRY.match(name) or _OLD_REGISTRY.match(name)
     if match is None or match["project"] in _PUBLIC or placeholder(match["project"]):
+        return None
+    if re.search(r"[${}<>\s]", name):  # a part that is filled in later
         return None
     location = match["location"]
     if match["repository"].endswith("gcr.io"):

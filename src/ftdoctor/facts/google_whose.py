@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ftdoctor.facts.google_endpoint import session
 from ftdoctor.facts.google_sign import token_endpoint
-from ftdoctor.facts.value import Unknown
 
 if TYPE_CHECKING:
     from ftdoctor.facts.google_call import Caller
@@ -15,8 +14,10 @@ if TYPE_CHECKING:
 _TIMEOUT = (3, 9)
 
 
-def person(caller: Caller) -> Any:
-    """Return the address of the person behind an access token, or Unknown.
+def person(caller: Caller) -> str:
+    """Return the address of the person behind an access token, "" when it is not told.
+
+    A login that is refused is told where it is used; here it only leaves the account open.
 
     https://developers.google.com/identity/protocols/oauth2: `tokeninfo` beside the token endpoint;
     the token goes in the body, so that no log of addresses keeps it.
@@ -25,7 +26,7 @@ def person(caller: Caller) -> Any:
 
     token = caller.signer.token()
     if not isinstance(token, str):
-        return token
+        return ""
     place = token_endpoint(caller.login)
     url = f"{place.url.removesuffix('/token')}/tokeninfo"
     with session(place) as link:
@@ -35,12 +36,12 @@ def person(caller: Caller) -> Any:
             )
             email = response.json().get("email", "")
         except (requests.exceptions.RequestException, ValueError, AttributeError):
-            return Unknown("whose login it is was not told", url, "a network")
-    return email if isinstance(email, str) and email else Unknown("the login names nobody", url)
+            return ""
+    return email if isinstance(email, str) else ""
 
 
-def machine_account(_caller: Caller) -> Any:
-    """Return the service account of a Google machine, by its metadata server, or Unknown.
+def machine_account(_caller: Caller) -> str:
+    """Return the service account of a Google machine, by its metadata server, or "".
 
     https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys
     """
@@ -53,7 +54,7 @@ def machine_account(_caller: Caller) -> Any:
         try:
             response = link.get(url, headers={"Metadata-Flavor": "Google"}, timeout=_TIMEOUT)
         except requests.exceptions.RequestException:
-            return Unknown("the metadata server of this machine does not answer", url, "a network")
+            return ""
     text = response.text.strip()
     found = response.status_code == 200 and "@" in text and len(text) < 200
-    return text if found else Unknown("the metadata server names no account", url)
+    return text if found else ""

@@ -90,3 +90,33 @@ def test_one_rule_is_proved_where_the_packages_are_the_job_s(bench: Bench) -> No
     (sent,) = bench.hub.submitted
     assert sent["flavor"].startswith("cpu-")
     assert any("trl==1.6.0" in word for word in sent["command"])
+
+
+def test_a_death_measured_there_is_a_finding_here(bench: Bench, cli: Any, monkeypatch: Any) -> None:
+    """trl 1.16 holds no full logits: predicted to fit, and it ran out of memory."""
+    monkeypatch.chdir(bench.folder)
+    text = (bench.folder / "job.sh").read_text().replace("trl==1.6.0", "trl==1.16.0")
+    (bench.folder / "job.sh").write_text(text)
+    check = ("check", "--offline", "--select", "FT-MEM", "job.sh")
+    assert "FT-MEM-" not in cli(*check).out
+    bench.hub.log = [
+        line(stage="imports", ok=True, seconds=20.0, versions=VERSIONS),
+        line(stage="gpu", ok=True, seconds=1.0, device="NVIDIA L4", memory_bytes=23655350272),
+        "Traceback (most recent call last):",
+        '  File "ftdoctor_smoke.py", line 250, in train',
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total "
+        "capacity of 22.03 GiB of which 1.10 GiB is free. Process 7 has 20.90 GiB memory in use. Of "
+        "the allocated memory 20.10 GiB is allocated by PyTorch, and 410.00 MiB is reserved by "
+        "PyTorch but unallocated.",
+        line(stage="train", ok=False, error="OutOfMemoryError: CUDA out of memory."),
+    ]
+    bench.hub.stages = ["RUNNING", "ERROR"]
+    code, out, err = bench.run(*AGREED, "--format", "json", "job.sh")
+    assert code == 1, err
+    document = json.loads(out)
+    assert document["cause"]["code"].startswith("FT-MEM-")
+    assert document["evidence"]["memory"]["outcome"] == "oom"
+    assert document["evidence"]["memory"]["not_of_the_job"] == []
+    found = cli(*check)
+    assert found.code == 1
+    assert "out of memory on the L4" in found.out

@@ -167,14 +167,14 @@ def _permissions(
     fine: Mapping[str, Any], data: Mapping[str, Any], orgs: list[Mapping[str, Any]]
 ) -> dict[str, frozenset[str]]:
     """Return the permissions by entity; an entity without a name is found by its id."""
-    names = {o.get("id"): o["name"] for o in orgs} | {data.get("id"): data["name"]}
+    names = {str(row.get("id")): str(row["name"]) for row in [*orgs, data] if row.get("id")}
     found: dict[str, frozenset[str]] = {}
     everywhere = fine.get("global")
     if isinstance(everywhere, list):
         found[""] = frozenset(str(p) for p in everywhere)
     for item in as_list(fine.get("scoped")):
         entity, held = as_dict(item.get("entity")), item.get("permissions")
-        name = entity.get("name") or names.get(entity.get("_id") or entity.get("id")) or "?"
+        name = entity.get("name") or names.get(str(entity.get("_id") or entity.get("id"))) or "?"
         key = f"{entity.get('type', 'user')}:{name}"
         if isinstance(held, list):
             found[key] = found.get(key, frozenset()) | {str(p) for p in held}

@@ -153,7 +153,7 @@ def per_hour(row: Mapping[str, Any]) -> float | None:
             price = float(value) if value is not None else None
         except (TypeError, ValueError):
             continue
-        if price is not None and unit is not None:
+        if price is not None and unit is not None and 0 <= price < float("inf"):
             return price * scale * unit
     return None
 

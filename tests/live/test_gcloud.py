@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.emulators.google import GoogleServer
-from tests.emulators.google_state import JOB, PROJECT, good, scenario
+from tests.emulators.google_state import BUCKET, JOB, PROJECT, good, scenario, shared_image
 
 from ftdoctor.config import Config
 from ftdoctor.facts.gather import gatherer
@@ -209,3 +210,32 @@ def test_every_gcloud_command_that_we_give_is_one_that_gcloud_takes(
     refused = json.loads(done.stdout)
     # The last line proves that a wrong command would be seen.
     assert list(refused) == ["gcloud ai custom-jobs create --no-such-flag=1"]
+
+
+@pytest.mark.parametrize(
+    ("command", "asked"),
+    [
+        (f"projects describe {PROJECT}", f"GET /v1/projects/{PROJECT}"),
+        (f"projects get-iam-policy {PROJECT}", f"POST /v1/projects/{PROJECT}:getIamPolicy"),
+        (f"storage buckets get-iam-policy gs://{BUCKET}", f"GET /storage/v1/b/{BUCKET}/iam"),
+        (
+            "artifacts repositories get-iam-policy images --location=us-central1 "
+            "--project=shared-images-1",
+            "GET /v1/projects/shared-images-1/locations/us-central1/repositories/images"
+            ":getIamPolicy",
+        ),
+        (
+            f"secrets get-iam-policy hf-token --project={PROJECT}",
+            f"GET /v1/projects/{PROJECT}/secrets/hf-token:getIamPolicy",
+        ),
+    ],
+)
+def test_gcloud_asks_in_the_same_places(gcloud: Any, command: str, asked: str) -> None:
+    """What we ask over REST is what gcloud asks: same paths, answers that it can read."""
+    state = scenario("secret-denied")
+    shared_image(state)
+    with GoogleServer(state) as server:
+        ran = gcloud(*shlex.split(command), "--format=json", **server.variables())
+    assert ran.returncode == 0, ran.stderr
+    assert isinstance(json.loads(ran.stdout), dict)
+    assert asked in state.seen

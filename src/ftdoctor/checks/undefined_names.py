@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftdoctor.checks.about import near_names
-from ftdoctor.lazy import lazy_module
+from ftdoctor.lazy import lazy, lazy_module
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ else:
     ast = lazy_module("ast")
 
 #: A script that makes names in another way than by binding them, or expects them to be missing.
-_DYNAMIC = re.compile(
+_DYNAMIC = lazy(
     r"\b(?:exec|eval|globals|locals|vars|__import__|runpy)\b|\bNameError\b|import\s+\*|get_ipython"
     r"|^\s*[%!]|\bbuiltins\b|\bsetattr\(\s*sys\.modules",
     re.M,

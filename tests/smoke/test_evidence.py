@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ftdoctor.job.read import read
+from ftdoctor.job.value import known
 from ftdoctor.job.versions import resolve_job
 from ftdoctor.smoke.evidence import card_of, gather
 from ftdoctor.smoke.killed import line_of, more, oom_kills
-from ftdoctor.smoke.real_job import rows_of, steps_of
+from ftdoctor.smoke.real_job import price_of, rows_of, steps_of
 from ftdoctor.smoke.verdict import Verdict, judge
 
 if TYPE_CHECKING:
@@ -112,6 +113,26 @@ def test_without_a_number_of_steps_it_is_told_per_thousand(tmp_path: Path) -> No
     assert real["steps"] is None
     assert real["per_steps"] == 1000
     assert real["steps_from"] == "the number of rows is not known here"
+
+
+def test_the_price_is_that_of_the_job_s_own_machine(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(
+        "# gcloud ai custom-jobs create --region=us-central1 --config=job.yaml\n"
+        "workerPoolSpecs:\n- machineSpec:\n    machineType: g2-standard-12\n"
+        "    acceleratorType: NVIDIA_L4\n    acceleratorCount: 1\n  replicaCount: 1\n"
+        "  containerSpec:\n    imageUri: us-docker.pkg.dev/p/r/train:1\n"
+    )
+    job = read([tmp_path / "job.yaml"]).jobs[0]
+    run = {"usd_per_hour": 0.9, "machine": "g2-standard-4"}
+    assert price_of(job, run) == (0.9, "g2-standard-4 of the run")
+    job.region = known("us-central1")
+    usd, whose = price_of(job, run)
+    assert whose == "g2-standard-12 of the job in us-central1"
+    assert usd is not None
+    assert usd > 1.0
+    assert price_of(job_of(tmp_path), run) == (0.8, "l4x1 of the job")
+    job.region = None
+    assert price_of(job, None) == (None, "")
 
 
 def test_a_smaller_run_is_no_measurement_of_the_job(tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ ON_A_GPU = {
                 "seconds_low": 1050.0,
                 "seconds_high": 6255.0,
                 "usd_per_hour": 0.8,
+                "priced": "l4x1 of the job",
                 "usd_low": 0.2333,
                 "usd_high": 1.39,
             },
@@ -143,7 +144,7 @@ smoke: WORKS
               (+1.1 %, -4.0 %); later checks of this job go by it
   speed       4.1 s a step
   real job    500 steps (4000 rows, 1 epochs, batch 1 x 8): 18 min to 1.7 h, $0.23 to $1.39 at $0.80
-              an hour
+              an hour (l4x1 of the job)
   run         hf-jobs job ada/1234 on l4x1: 61.5 s, about $0.03
 
   note: weights random, of the real sizes, stand for Qwen/Qwen2.5-7B-Instruct"""
@@ -168,7 +169,7 @@ MARKDOWN = """\
 (+1.1 %, -4.0 %); later checks of this job go by it
 - **speed**: 4.1 s a step
 - **real job**: 500 steps (4000 rows, 1 epochs, batch 1 x 8): 18 min to 1.7 h, $0.23 to $1.39 at \
-$0.80 an hour
+$0.80 an hour (l4x1 of the job)
 - **run**: hf-jobs job ada/1234 on l4x1: 61.5 s, about $0.03
 
 | stage | | seconds | |

@@ -195,7 +195,7 @@ def _speed(
     run: Mapping[str, Any] | None,
     memory: Mapping[str, Any],
 ) -> dict[str, Any]:
-    from ftdoctor.smoke.real_job import outlook, rows_of
+    from ftdoctor.smoke.real_job import outlook, price_of, rows_of
 
     train = stage(verdict.stages, "train")
     found: dict[str, Any] = {"seconds_per_step": train["seconds_per_step"], "real_job": None}
@@ -209,21 +209,11 @@ def _speed(
     )
     data = stage(verdict.stages, "data")
     rows = rows_of(plan, data, job.training) if job.training is not None else None
+    usd, machine = price_of(job, run)
     found["real_job"] = outlook(
-        job, train, plan, rows=rows, start_seconds=start, usd_per_hour=_price(job, run)
+        job, train, plan, rows=rows, start_seconds=start, usd_per_hour=usd, priced=machine
     )
     return found
 
 
 _BEFORE_STEPS = frozenset({"imports", "gpu", "token", "download", "tokenizer", "data", "model"})
-
-
-def _price(job: Job, run: Mapping[str, Any] | None) -> float | None:
-    """Return the dollars an hour of the job's own machine, else of the machine of the run."""
-    from ftdoctor.job.hardware import hardware
-
-    machine = hardware(job)
-    if machine.usd_per_hour:
-        return machine.usd_per_hour
-    price = (run or {}).get("usd_per_hour")
-    return float(price) if price else None

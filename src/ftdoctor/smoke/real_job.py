@@ -93,6 +93,32 @@ def _gpus(job: Job | None) -> int:
     return max(1, hardware(job).count or 1) * max(1, nodes)
 
 
+def price_of(job: Job, run: Mapping[str, Any] | None) -> tuple[float | None, str]:
+    """Return the dollars an hour of the job's own machines, and whose price it is.
+
+    From the tables (HF flavors; Vertex AI machines, on demand, with its fee), else that of the
+    machine which the run was started on, which may be a smaller one with the same GPU.
+    """
+    from ftdoctor.job.hardware import hardware
+
+    machine = hardware(job)
+    if machine.usd_per_hour:
+        return machine.usd_per_hour, f"{machine.name} of the job"
+    pool = job.pool
+    if job.platform == "vertex" and pool is not None and pool.machine_type is not None:
+        from ftdoctor.smoke.vertex_prices import hourly
+
+        kind = get(pool.machine_type) or ""
+        accelerator = (get(pool.accelerator_type) or "") if pool.accelerator_type else ""
+        region = (get(job.region) or "") if job.region is not None else ""
+        price = hourly(kind, accelerator, machine.count or 1, region)
+        if price is not None:
+            nodes = _gpus(job) // max(1, machine.count or 1)
+            return price.on_demand * nodes, f"{kind} of the job in {region}"
+    usd = (run or {}).get("usd_per_hour")
+    return (float(usd), f"{(run or {}).get('machine')} of the run") if usd else (None, "")
+
+
 def outlook(
     job: Job | None,
     train: Mapping[str, Any],
@@ -101,6 +127,7 @@ def outlook(
     rows: int | None,
     start_seconds: float,
     usd_per_hour: float | None,
+    priced: str = "",
 ) -> dict[str, Any]:
     """Return the time and price of the real job, as the JSON has them.
 
@@ -110,7 +137,8 @@ def outlook(
         plan: the plan that ran, with the job's own shape.
         rows: rows of the job's data, None when not known.
         start_seconds: seconds until the first step.
-        usd_per_hour: price of the machine, None when not known.
+        usd_per_hour: price of all machines, None when not known.
+        priced: whose price it is, in words.
     """
     usual = float(train["seconds_per_step"])
     each = [float(s) for s in train.get("step_seconds") or () if s]
@@ -135,7 +163,8 @@ def outlook(
         "per_steps": count,
         "seconds_low": round(seconds[0], 1),
         "seconds_high": round(seconds[1], 1),
-        "usd_per_hour": usd_per_hour,
+        "usd_per_hour": round(usd_per_hour, 4) if usd_per_hour else None,
+        "priced": priced,
         "usd_low": price[0] if price else None,
         "usd_high": price[1] if price else None,
     }

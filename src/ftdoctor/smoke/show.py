@@ -249,7 +249,8 @@ def _real_job(real: Mapping[str, Any]) -> str:
     text = f"{steps}: {duration(real['seconds_low'])} to {duration(real['seconds_high'])}"
     if real.get("usd_high") is not None:
         text += f", ${real['usd_low']:.2f} to ${real['usd_high']:.2f}"
-        text += f" at ${real['usd_per_hour']:.2f} an hour"
+        whose = f" ({real['priced']})" if real.get("priced") else ""
+        text += f" at ${real['usd_per_hour']:.2f} an hour{whose}"
     return text
 
 

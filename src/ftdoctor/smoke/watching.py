@@ -135,7 +135,8 @@ class Watch:
                 continue
             self._shown.add(name)
             mark = "ok" if stage.get("ok") else "FAILED"
-            self._tell(f"  {name:<12} {mark:<6} {stage.get('seconds', '')!s:>6} s  {self._money()}")
+            took = f"{stage['seconds']!s:>6} s" if "seconds" in stage else " " * 8
+            self._tell(f"  {name:<12} {mark:<6} {took}  {self._money()}")
 
     # -- the log -----------------------------------------------------------------------------------
 

@@ -20,6 +20,8 @@ CHAIN = (
     "The above exception was the direct cause of the following exception",
 )
 _FRAME = lazy(r'[\s|+]*File ".+?", line \d+|\s+File .+:\d+, in ')
+#: The same as faulthandler prints it, below a fatal signal: no exception follows.
+_FAULT_FRAME = lazy(r'\s*File ".+?", line \d+ in ')
 #: `module.Name: text`, where Name ends like an exception's.
 _NAMED = lazy(
     r"(?:\w+\.)*[A-Za-z_]\w*"
@@ -290,7 +292,13 @@ class _Parser:
             self._close()
             self._outside(line)
             return
-        if line.at - raised.line > _MESSAGE_LINES or _NOISE.search(text) or _NAMED.match(stripped):
+        told = self.block.kind == "bare" and FAILURE.search(stripped) and not _MILD.match(stripped)
+        if (
+            told
+            or line.at - raised.line > _MESSAGE_LINES
+            or _NOISE.search(text)
+            or _NAMED.match(stripped)
+        ):
             self._close()
             self._outside(line)
             return
@@ -303,6 +311,8 @@ class _Parser:
         if not stripped:
             return
         if _FRAME.match(text):
+            if _FAULT_FRAME.match(text):
+                return
             self.block = Block("traceback", self.stream, line)
             self.state, self.kind, self.noise, self.blank = "frames", "python", 0, 0
             self.start = line.at

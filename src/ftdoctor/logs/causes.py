@@ -148,9 +148,15 @@ def _decide(run: Run) -> None:
     run.matches = kept
 
 
+def _harmless(block: Block) -> bool:
+    """Whether the lines that state a failure are known from healthy runs."""
+    told = [line for line in block.members if line.at <= block.stated]
+    return any(_HARMLESS.search(line.text) for line in told[-3:])
+
+
 def _survived(block: Block, run: Run) -> bool:
     """Whether the run went on after this failure, or the failure is known to be harmless."""
-    if any(_HARMLESS.search(line.text) for line in block.members[-3:]):
+    if _harmless(block):
         return True
     return run.life.survived(block.stated) or _only_warned(block, run)
 
@@ -177,10 +183,14 @@ def _is_past(match: Match, run: Run, fatal: list[Block]) -> bool:
     """
     if _told_in_passing(match):
         return True
-    if match.block is not None:
-        if any(_HARMLESS.search(line.text) for line in match.block.members[-3:]):
+    block = match.block
+    if block is not None and _harmless(block):
+        if match.line.at <= block.stated:
             return True
-        return run.life.survived(match.block.stated) or _only_warned(match.block, run)
+        # What follows it only looks like more of its message.
+        block = None
+    if block is not None:
+        return run.life.survived(block.stated) or _only_warned(block, run)
     if not _RETRY.search(match.line.text):
         return False
     # Tried again, and nothing says that it failed in the end.

@@ -31,7 +31,8 @@ _PREFIX = lazy(
     # logging's usual format: time, logger, level; only where the three stand together.
     rf"|(?P<logged>{_TIME}) - [\w.-]{{1,60}} - (?:DEBUG|INFO|WARNING|ERROR|CRITICAL) - "
     # vLLM's format: level, day, the place in its source.
-    rf"|(?P<vllm>(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d {_CLOCK}) \[[\w./-]{{1,60}}:\d+\] ?"
+    rf"|(?P<vllm>(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d {_CLOCK}) "
+    r"\[[\w./-]{1,60}:\d+\] ?"
     rf"|(?P<time>{_TIME})(?: ?[-|>:] | *$| ?:? ?(?=\[)|\t| )"
     r"|\[(?P<rank>rank ?\d+|default\d+|trainer\d+|worker\d+|RANK \d+|Rank \d+)\][: ] ?"
     r"|\((?P<pool>workerpool\d+-\d+|worker-\d+|rank ?\d+)\)[: ] ?"

@@ -145,3 +145,24 @@ def test_weights_against_the_disk_of_the_flavor(launch) -> None:
     assert codes(report) == ["FT-JOB-003"]
     assert "open-org/tiny: can be read, 500.0 GB of weights" in report.told["asked"]
     assert "466 GiB of weights, and the disk of l4x1 400 GiB" in report.findings[0].summary
+
+
+@pytest.mark.parametrize(
+    ("volume", "asked"),
+    [
+        ("hf://gate-org/tiny-gated:/model", "GET /api/models/gate-org/tiny-gated/auth-check"),
+        ("hf://models/gate-org/tiny-gated@v1:/model:ro", "GET /api/models/gate-org/tiny-gated/auth-check"),
+        ("hf://datasets/open-org/chat/data:/corpus", "GET /api/datasets/open-org/chat/auth-check"),
+    ],
+)  # fmt: skip
+def test_volumes_are_read_as_the_submitter(launch, volume: str, asked: str) -> None:
+    state = base()
+    report = launch(f"--flavor l4x1 --timeout 1h -v {volume} --secrets HF_TOKEN", state)
+    assert asked in state.seen
+    assert codes(report) == (["FT-AUTH-259"] if "gate-org" in volume else [])
+
+
+def test_buckets_are_no_repositories(launch) -> None:
+    state = base()
+    launch("--flavor l4x1 --timeout 1h -v hf://buckets/ada/data:/corpus --secrets HF_TOKEN", state)
+    assert not [request for request in state.seen if "buckets" in request]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ftdoctor.facts.value import Access
 
 #: Kind of refusal -> what to say, more exact than a rule's summary can be.
-_SUMMARIES = {
+SUMMARIES = {
     "not-requested": "{account} has not been given access to the gated {repo_type} {repo}.",
     "pending": "The request of {account} for access to {repo} still waits for its authors.",
     "rejected": "The request of {account} for access to {repo} was rejected.",
@@ -76,7 +76,7 @@ def repository(context: Context, kinds: list[str], **_: object) -> Iterator[Hit 
                 severity=severity,
                 summary=_UNSEEN
                 if answer.as_nobody and wanted == "missing-or-private"
-                else _SUMMARIES.get(wanted, ""),
+                else SUMMARIES.get(wanted, ""),
                 advice=tuple(_advice(context, answer)),
             )
 

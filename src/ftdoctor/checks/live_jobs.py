@@ -70,6 +70,29 @@ def submitter_refused(context: Context, **_: object) -> Iterator[Hit]:
     yield Hit(context.job.place, told, told)
 
 
+def mount_refused(context: Context, **_: object) -> Iterator[Hit]:
+    """A repository that is mounted as a volume, and that the submitter's account may not read."""
+    from ftdoctor.checks.live_answers import page
+    from ftdoctor.checks.live_hub import SUMMARIES
+
+    who = submitter(context)
+    for name, answer in context.facts.items():
+        if not name.startswith("hub.mount:") or not isinstance(answer, Access):
+            continue
+        if answer.kind not in SUMMARIES:
+            continue
+        place = next((v.place for v in context.job.volumes if answer.repo in (get(v) or "")), None)
+        told = {
+            "repo": answer.repo,
+            "repo_type": answer.repo_type,
+            "account": who.name if who else "the account that starts the job",
+            "page": page(answer),
+            "said": answer.said,
+            "call": answer.call,
+        }
+        yield Hit(place or context.job.place, told, told, summary=SUMMARIES[answer.kind])
+
+
 def flavor_not_offered(context: Context, **_: object) -> Iterator[Hit]:
     """The hardware endpoint does not offer the flavor now (the table thought that it does)."""
     from ftdoctor.tables import table

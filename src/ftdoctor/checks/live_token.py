@@ -141,6 +141,7 @@ def _about(name: str) -> str:
         "hub.space": f"writing to the Space {rest}",
         "hub.files": f"the files of {rest.partition(':')[2]}",
         "hub.refs": f"the revisions of {rest.partition(':')[2]}",
+        "hub.mount": f"access to the volume {rest.partition(':')[2]}",
         "hub.jobs": "starting Jobs",
         "hub.hardware": "what HF Jobs offers",
     }.get(head, head)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.facts.ask import ask
-from ftdoctor.facts.repos import Wanted, hub_id, outputs, spaces, wanted
+from ftdoctor.facts.repos import Wanted, hub_id, mounts, outputs, spaces, wanted
 from ftdoctor.facts.token import held_here, local_token
 from ftdoctor.facts.token_job import job_token, submitter_token
 from ftdoctor.facts.value import RepoFiles, Unknown
@@ -175,6 +175,11 @@ def _jobs_questions(
         questions["hub.jobs"] = partial(hub.jobs_permission, namespace, submitter)
     elif local is not None and submitter and submitter != text:
         questions["hub.whoami.submitter"] = partial(_whoami, local, told)
+    if submitter:
+        for item in mounts(job):
+            questions[f"hub.mount:{item.repo_type}:{item.repo}"] = partial(
+                hub.access, item.repo, item.repo_type, submitter
+            )
     if submitter or online:
         questions["hub.hardware"] = partial(hub.hardware, submitter)
     return questions

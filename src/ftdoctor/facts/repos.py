@@ -210,3 +210,21 @@ def spaces(job: Job) -> list[str]:
     """Return the Spaces that Trackio fills, as far as they are named with their owner."""
     found = [get(t.arguments.get("trackio_space_id")) for t in job.trainings]
     return [name for name in dict.fromkeys(found) if isinstance(name, str) and hub_id(name)][:2]
+
+
+def mounts(job: Job) -> list[Wanted]:
+    """Return the repositories that a job mounts as volumes (`-v hf://[datasets/]OWNER/NAME:/path`).
+
+    They are read as the account that starts the job, whatever token the job is given
+    (https://huggingface.co/docs/hub/jobs-configuration). Buckets are left out.
+    """
+    found = []
+    for value in job.volumes:
+        match = re.match(
+            r"hf://(?:(models|datasets)/)?([^/:@]+/[^/:@]+)(?:@[^/:]+)?(?:/[^:]*)?:",
+            get(value) or "",
+        )
+        if match and hub_id(match[2]) and match[2].split("/")[0] != "buckets":
+            kind = "dataset" if match[1] == "datasets" else "model"
+            found.append(Wanted(match[2], kind, value.place))
+    return found[:_MOST]

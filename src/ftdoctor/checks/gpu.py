@@ -224,8 +224,9 @@ def cpu_build(context: Context) -> Iterator[Hit]:
     yield Hit(
         place_of(job, "torch"),
         {"torch": f"{build.version}+{build.label}", "why": why, **_gpu_facts(machine)},
-        summary=f"torch {build.version} is a build without CUDA ({why}), and the job pays for a "
-        f"{machine.gpu or machine.name}",
+        summary=f"torch {build.version} is a build without CUDA ({why}), and "
+        + ("there is a " if job.machine is not None else "the job pays for a ")
+        + (machine.name if job.machine is not None else machine.gpu or machine.name),
     )
 
 

@@ -225,7 +225,7 @@ def cpu_build(context: Context) -> Iterator[Hit]:
         place_of(job, "torch"),
         {"torch": f"{build.version}+{build.label}", "why": why, **_gpu_facts(machine)},
         summary=f"torch {build.version} is a build without CUDA ({why}), and "
-        + ("there is a " if job.machine is not None else "the job pays for a ")
+        + ("leaves idle the " if job.machine is not None else "the job pays for a ")
         + (machine.name if job.machine is not None else machine.gpu or machine.name),
     )
 

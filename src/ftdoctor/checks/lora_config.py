@@ -33,7 +33,7 @@ def on_lm_head(context: Context, **_: object) -> Iterator[Hit]:
     if not trl:
         return
     for training in job.trainings:
-        targets, value = targets_of(training)
+        targets, value = targets_of(training, job)
         if not plain_lora(training, job) or not isinstance(targets, list) or value is None:
             continue
         if not any(t == "lm_head" or t.endswith(".lm_head") for t in targets) or training.open:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ftdoctor.checks.about import code
 from ftdoctor.checks.installed import imported, shown, version
 from ftdoctor.job.pep440 import at_least
 from ftdoctor.job.value import get
@@ -81,8 +82,11 @@ def type_row(training: Training) -> tuple[str, dict[str, Any]]:
     return (found, row) if row else ("", {})
 
 
-def targets_of(training: Training) -> tuple[list[str] | str | None, Value[Any] | None]:
-    """Return the targets as peft gets them, and where they stand; None when not known."""
+def targets_of(training: Training, job: Job) -> tuple[list[str] | str | None, Value[Any] | None]:
+    """Return the targets as peft gets them, and where they stand; None when not known.
+
+    trl's ModelConfig turns a list of one into its text (trl/trainer/model_config.py).
+    """
     value = (training.lora or {}).get("target_modules")
     given = get(value)
     if isinstance(given, (list, tuple, set, frozenset)):
@@ -90,7 +94,12 @@ def targets_of(training: Training) -> tuple[list[str] | str | None, Value[Any] |
         if len(items) != len(given) or not items:
             return None, None
         if len(items) == 1 and training.written_as == "trl-cli":
-            return items[0], value  # trl/trainer/model_config.py: a list of one becomes its text
+            return items[0], value
+        place = value.place if value is not None else None
+        in_code = place is not None and place.path.endswith((".py", ".ipynb"))
+        if len(items) == 1 and (not in_code or "get_peft_config" in code(job)):
+            # Either form may reach peft: said only of names that match in neither.
+            return (None, None) if items[0].lower() == "all-linear" else (items, value)
         return items, value
     return (given, value) if isinstance(given, str) and given.strip() else (None, None)
 
@@ -104,7 +113,7 @@ def not_found(context: Context, **_: object) -> Iterator[Hit]:
             or (training.lora or {}).get("target_parameters") is not None
         ):
             continue
-        targets, value = targets_of(training)
+        targets, value = targets_of(training, job)
         if targets is None or value is None:
             continue
         kind, row = type_row(training)
@@ -235,7 +244,7 @@ def unsupported(context: Context, **_: object) -> Iterator[Hit]:
     job = context.job
     for training in job.trainings:
         lora = training.lora or {}
-        targets, value = targets_of(training)
+        targets, value = targets_of(training, job)
         if not plain_lora(training, job) or not isinstance(targets, list) or value is None:
             continue
         if any(n in lora for n in ("exclude_modules", "modules_to_save", "layers_to_transform")):

@@ -23,6 +23,9 @@ from ftdoctor.job.read import read
 from ftdoctor.rulebook.load import load
 
 if TYPE_CHECKING:
+    from tests.emulators.google_state import GoogleState
+
+    from ftdoctor.inspection import Inspection
     from ftdoctor.rulebook.model import Finding
 
 pytestmark = [
@@ -152,9 +155,9 @@ SCENARIOS = (
 )  # fmt: skip
 
 
-def _from_findings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[str]:
-    """The commands that live checks make up, over states in which each has something to say."""
-    monkeypatch.chdir(tmp_path)
+def _check(state: GoogleState, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Inspection:
+    """Check two jobs that name all that Google can be asked about."""
+    monkeypatch.chdir(folder)
     image = "us-central1-docker.pkg.dev/{}/images/train:1"
     for name, project in (("own", PROJECT), ("other", "shared-images-1")):
         Path(f"{name}.yaml").write_text(
@@ -172,17 +175,22 @@ def _from_findings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[str]:
             f"--service-account=trainer@{PROJECT}.iam.gserviceaccount.com "
             f"--display-name=t --config={name}.yaml\n"
         )
+    with GoogleServer(state) as server:
+        for variable, value in server.variables().items():
+            monkeypatch.setenv(variable, value)
+        return inspect(
+            read(["own.sh", "other.sh"]).jobs,
+            load(),
+            Config(select=("FT-GCP", "FT-JOB-006", "FT-JOB-201")),
+            gather=gatherer(online=False, deadline=10),
+        )
+
+
+def _from_findings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> set[str]:
+    """The commands that live checks make up, over states in which each has something to say."""
     found: list[Finding] = []
-    for state in SCENARIOS:
-        with GoogleServer(scenario(state)) as server:
-            for variable, value in server.variables().items():
-                monkeypatch.setenv(variable, value)
-            inspection = inspect(
-                read(["own.sh", "other.sh"]).jobs,
-                load(),
-                Config(select=("FT-GCP", "FT-JOB-006", "FT-JOB-201")),
-                gather=gatherer(online=False, deadline=10),
-            )
+    for name in SCENARIOS:
+        inspection = _check(scenario(name), monkeypatch, folder)
         found += [finding for _, finding in inspection.findings()]
     commands = {fix.command for finding in found for fix in finding.fixes}
     return {command for command in commands if command.startswith("gcloud ")}
@@ -239,3 +247,59 @@ def test_gcloud_asks_in_the_same_places(gcloud: Any, command: str, asked: str) -
     assert ran.returncode == 0, ran.stderr
     assert isinstance(json.loads(ran.stdout), dict)
     assert asked in state.seen
+
+
+#: Service of gcloud's generated clients -> version, and what stands before its paths.
+CLIENTS = {
+    "cloudresourcemanager": ("v1", "/"),
+    "iam": ("v1", "/"),
+    "storage": ("v1", "/storage/v1/"),
+    "artifactregistry": ("v1", "/"),
+    "serviceusage": ("v1beta1", "/"),
+    "secretmanager": ("v1", "/"),
+    "cloudquotas": ("v1", "/"),
+    "aiplatform": ("v1", "/"),
+    "logging": ("v2", "/"),
+}
+
+
+def _methods(root: Path) -> list[tuple[str, str]]:
+    """(HTTP method, pattern of the path) of the services' methods, from gcloud's own clients."""
+    found = []
+    for service, (version, before) in CLIENTS.items():
+        folder = root / "lib/googlecloudsdk/generated_clients/apis" / service / version
+        for file in folder.glob("*_client.py"):
+            for info in re.findall(r"ApiMethodInfo\((.*?)\n    \)", file.read_text(), re.S):
+                verb = re.search(r"http_method='(\w+)'", info)
+                path = re.search(r"flat_path='([^']+)'", info)
+                path = path or re.search(r"relative_path='([^']+)'", info)
+                if verb and path:
+                    parts = re.split(r"\{[^}]*\}", path[1])
+                    pattern = "[^/:]+".join(map(re.escape, parts))
+                    found.append((verb[1], before + pattern))
+    return found
+
+
+def test_every_question_is_a_method_of_googles_apis(
+    gcloud: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = gcloud("info", "--format=value(installation.sdk_root)")
+    methods = _methods(Path(told.stdout.strip()))
+    assert len(methods) > 500
+    seen: set[str] = set()
+    for name in ("good", "no-image", "image-elsewhere", "secret-denied", "no-quota"):
+        state = scenario(name)
+        state.disabled = {"cloudquotas"} if name == "no-quota" else set()
+        _check(state, monkeypatch, tmp_path)
+        seen |= set(state.seen)
+    assert len(seen) > 12
+    wrong = f"GET /v1/projects/{PROJECT}:testIamPermissions"
+    unknown = {
+        line
+        for line in (*seen, wrong)
+        if not any(
+            verb == line.split()[0] and re.fullmatch(pattern, line.split()[1])
+            for verb, pattern in methods
+        )
+    }
+    assert unknown == {wrong}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.emulators.hub import HubServer, State
+from tests.live.google_job import SPEC, SUBMIT
 from tests.live.looking import look as look
 
 if TYPE_CHECKING:
@@ -41,3 +42,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     work.mkdir()
     monkeypatch.chdir(work)
     return folder
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A job and the command that submits it."""
+    (tmp_path / "job.yaml").write_text(SPEC)
+    (tmp_path / "submit.sh").write_text(SUBMIT)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

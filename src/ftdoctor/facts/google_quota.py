@@ -119,7 +119,7 @@ def quota(caller: Caller, project: str, region: str, need: Need) -> Any:
     )
     first = caller.ask("GET", "cloudquotas", path, pays=project)
     if isinstance(first, Answer):
-        limit = _from_infos(first.data, region)
+        limit = from_infos(first.data, region)
         if limit is not None:
             return Quota(need.metric, region, limit, need.number, first.call, need.kind)
     if isinstance(first, Unknown):
@@ -131,7 +131,7 @@ def quota(caller: Caller, project: str, region: str, need: Need) -> Any:
     )
     second = caller.ask("GET", "serviceusage", path, pays=project)
     if isinstance(second, Answer):
-        limit = _from_buckets(second.data, region)
+        limit = from_buckets(second.data, region)
         if limit is not None:
             return Quota(need.metric, region, limit, need.number, second.call, need.kind)
     if isinstance(first, Answer) or isinstance(second, Answer):
@@ -151,7 +151,7 @@ def _whole(value: Any) -> int | None:
         return None
 
 
-def _from_infos(data: dict[str, Any], region: str) -> int | None:
+def from_infos(data: dict[str, Any], region: str) -> int | None:
     """Return the limit of `dimensionsInfos`: the row of the region, else one that covers it."""
     best: tuple[int, int] | None = None
     for row in _rows(data.get("dimensionsInfos")):
@@ -161,7 +161,8 @@ def _from_infos(data: dict[str, Any], region: str) -> int | None:
         places = places if isinstance(places, list) else []
         if dimensions.get("region", region) != region or set(dimensions) - {"region"}:
             continue
-        rank = 2 if "region" in dimensions else 1 if region in places else 0
+        # Without a region a row holds for all that have no row of their own.
+        rank = 2 if "region" in dimensions else 1 if not places or region in places else 0
         details = row.get("details")
         limit = _whole(details.get("value", 0)) if isinstance(details, dict) else None
         if rank and limit is not None and (best is None or rank > best[0]):
@@ -169,7 +170,7 @@ def _from_infos(data: dict[str, Any], region: str) -> int | None:
     return best[1] if best else None
 
 
-def _from_buckets(data: dict[str, Any], region: str) -> int | None:
+def from_buckets(data: dict[str, Any], region: str) -> int | None:
     """Return the limit of `consumerQuotaLimits`: the bucket of the region, else the default."""
     for row in _rows(data.get("consumerQuotaLimits")):
         if "{region}" not in str(row.get("unit", "")):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftdoctor.errors import UsageError
 from ftdoctor.job.value import get
+from ftdoctor.smoke.plan_adapter import LORA, QLORA, add_adapter, fit_adapter, quantization_of
 from ftdoctor.smoke.plan_arguments import (
     CPU_BATCH,
     CPU_LENGTH,
@@ -20,6 +21,7 @@ from ftdoctor.smoke.plan_arguments import (
     arguments_of,
     batch_of,
     length_of,
+    loose_names,
     plain,
     shrink_for_cpu,
     shrink_for_gpu,
@@ -35,14 +37,14 @@ if TYPE_CHECKING:
 
     from ftdoctor.job.model import Job, Training
 
-QLORA = {
-    "load_in_4bit": True,
-    "bnb_4bit_quant_type": "nf4",
-    "bnb_4bit_use_double_quant": True,
-    "bnb_4bit_compute_dtype": "bfloat16",
-}
-LORA = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
 STAGES = ("imports", "gpu", "tokenizer", "data", "template", "model", "train", "checkpoint")
+#: Keywords of from_pretrained that are given elsewhere, or say where files lie.
+_FILES = frozenset(
+    "quantization_config trust_remote_code revision token use_auth_token config subfolder variant "
+    "cache_dir local_files_only gguf_file use_safetensors force_download proxies offload_folder "
+    "state_dict max_memory".split()
+)
+_ANY_MODEL = ("dtype", "torch_dtype", "attn_implementation", "device_map")
 #: Optimizer state, weights and gradients of a full fine-tune beyond this are not written to disk.
 MOST_CHECKPOINT_PARAMETERS = 2 * 10**9
 
@@ -103,9 +105,10 @@ def plan_for(
     plan["method"] = _method(training, notes)
     plan["stands"] = stands = plan["method"] != training.method
     kept, plan["unused"] = arguments_of(training, notes, general=stands)
+    plan["loose"] = loose_names(training)
     plan["arguments"] = kept
     plan["trainer_kwargs"] = {} if stands else trainer_keywords(training, notes)
-    plan["model_kwargs"] = _model_keywords(training)
+    plan["model_kwargs"] = _model_keywords(training, general=stands)
     plan["model_as_string"] = training.model_as_string
     plan["max_length"] = length_of(kept, plan["trainer_kwargs"], plan["method"])
     plan["job_max_length"] = plan["max_length"]
@@ -113,10 +116,8 @@ def plan_for(
     plan["truncates"] = all(given[n] is not None for n in LENGTHS if n in given)
     plan["batch"] = batch_of(training)
     _config_class(plan, training, stands=stands)
-    plan["quantization"] = _quantization(training, notes)
-    plan["lora"] = _lora(training, quantized=plan["quantization"] is not None)
-    if training.lora is not None and "config_class" in training.lora:
-        plan["adapter"] = str(get(training.lora["config_class"])).rpartition(".")[2]
+    plan["quantization"] = quantization_of(training, notes)
+    add_adapter(plan, training, notes)
     plan["kbit_prepare"] = training.kbit_prepared is not None
     if plan["quantization"] is None:
         plan["imports"].remove("bitsandbytes")
@@ -125,6 +126,8 @@ def plan_for(
     if plan["method"] == "trainer":
         plan["imports"].remove("trl")
     add_model(plan, training, notes, wish)
+    if plan["weights"] == "tiny":
+        fit_adapter(plan, notes)
     (shrink_for_cpu if device == "cpu" else shrink_for_gpu)(plan, notes)
     add_data(plan, job, training, notes, hub=bool(plan.get("hub")))
     _tokenizer(plan, training, notes)
@@ -150,13 +153,18 @@ def _method(training: Training, notes: list[str]) -> str:
     return "sft"
 
 
-def _model_keywords(training: Training) -> dict[str, Any]:
-    """Return the keywords of from_pretrained that are known."""
-    ours = ("quantization_config", "trust_remote_code", "revision", "token", "config")
+def _model_keywords(training: Training, *, general: bool) -> dict[str, Any]:
+    """Return the keywords of from_pretrained that are known.
+
+    Left out are those on where files lie; with `general` all but those that every model takes.
+    """
     return {
         name: value.value
         for name, value in training.model_kwargs.items()
-        if name not in ours and value.known and plain(value.value)
+        if name not in _FILES
+        and (name in _ANY_MODEL or not general)
+        and value.known
+        and plain(value.value)
     }
 
 
@@ -166,38 +174,6 @@ def _config_class(plan: dict[str, Any], training: Training, *, stands: bool) -> 
     usual = last.endswith(("Config", "TrainingArguments"))
     if usual and not stands and ".experimental." not in str(name):
         plan["config_class"] = last
-
-
-def _quantization(training: Training, notes: list[str]) -> dict[str, Any] | None:
-    """Return the job's quantisation; None when the job trains unquantised weights."""
-    from ftdoctor.memory import shapes
-
-    if training.quantization is None:
-        four = training.model_kwargs.get("load_in_4bit") or training.arguments.get("load_in_4bit")
-        model = (get(training.model) or "") if training.model is not None else ""
-        stored = shapes.quantised_copy(str(model)) == "4bit"
-        return dict(QLORA) if (four is not None and get(four)) or stored else None
-    kept = {n: get(v) for n, v in training.quantization.items() if v.known and plain(v.value)}
-    if other := kept.pop("config_class", None):
-        notes.append(f"{other} is not run small: 4-bit NF4 of bitsandbytes stands for it")
-        return dict(QLORA)
-    for name, value in kept.items():
-        if isinstance(value, str):
-            kept[name] = value.removeprefix("torch.")
-    if not kept.get("load_in_4bit", True):
-        return kept
-    left = [n for n in ("bnb_4bit_quant_type", "bnb_4bit_use_double_quant") if n not in kept]
-    if left:
-        notes.append(f"{' and '.join(left)} not set by the job: NF4 and double quantisation here")
-    return {**QLORA, **kept}
-
-
-def _lora(training: Training, *, quantized: bool) -> dict[str, Any] | None:
-    if training.lora is None:
-        return dict(LORA) if quantized else None
-    kept = {n: get(v) for n, v in training.lora.items() if v.known and plain(v.value)}
-    kept.pop("config_class", None)  # of another kind than LoRA: see `plan["adapter"]`
-    return {"task_type": "CAUSAL_LM", **kept}
 
 
 def _tokenizer(plan: dict[str, Any], training: Training, notes: list[str]) -> None:

@@ -73,6 +73,21 @@ def arguments_of(
     return kept, unused
 
 
+def loose_names(training: Training) -> list[str]:
+    """Return arguments that a command line or a YAML file gives to a script of the job.
+
+    Some may be for other things of that script than the config of the trainer: one that the config
+    does not take is no fault.
+    """
+    if training.written_as == "trl-cli":
+        return []
+    return sorted(
+        name
+        for name, value in training.arguments.items()
+        if value.place is not None and not value.place.path.endswith((".py", ".ipynb"))
+    )
+
+
 def trainer_keywords(training: Training, notes: list[str]) -> dict[str, Any]:
     """Return the keywords that the job gives the trainer itself and that are plain values."""
     kept = {}
@@ -164,6 +179,8 @@ def _without_gpu(plan: dict[str, Any], notes: list[str]) -> None:
     mixed = [n for n in ("fp16", "bf16", "tf32") if arguments.get(n)]
     if mixed:
         notes.append(f"{', '.join(mixed)}: no mixed precision on the CPU")
-    for name in ("use_liger_kernel", "torch_compile", "use_vllm", "deepspeed", "fsdp"):
+    for name in ("activation_offloading", "use_liger_kernel", "torch_compile", "use_vllm",
+                 "use_transformers_paged", "use_transformers_continuous_batching",
+                 "deepspeed", "fsdp"):  # fmt: skip
         if arguments.get(name):
             notes.append(f"{name} is left out on the CPU")

@@ -65,7 +65,7 @@ def _stand_in(plan: dict[str, Any], model: str, notes: list[str]) -> None:
         found.model_type,
         _TEXT_TYPES.get(found.model_type),
     )
-    if own or not model:
+    if own:
         return
     plan["other_architecture"] = True
     lora = plan.get("lora") or {}
@@ -73,7 +73,8 @@ def _stand_in(plan: dict[str, Any], model: str, notes: list[str]) -> None:
         lora["target_modules"] = "all-linear"
         for name in ("modules_to_save", "layers_to_transform", "layers_pattern", "rank_pattern"):
             lora.pop(name, None)
-        notes.append(f"target_modules are layers of {model}: here it is all linear layers")
+        named = model or "another model"
+        notes.append(f"target_modules are layers of {named}: here it is all linear layers")
 
 
 def add_model(plan: dict[str, Any], training: Training, notes: list[str], wish: Wish) -> None:

@@ -65,6 +65,9 @@ def build(run: Run, config_class: Any, init_kwargs: dict[str, Any] | None) -> An
     given = dict(plan.get("arguments") or {})
     # Their values are without meaning for three steps; a name that is not known must still fail.
     given.update({n: v for n, v in (plan.get("unused") or {}).items() if n not in known})
+    for name in plan.get("loose") or ():
+        if name not in known:
+            given.pop(name, None)
     if run.cpu:
         _for_cpu(given)
     ours: dict[str, Any] = {
@@ -93,7 +96,7 @@ def build(run: Run, config_class: Any, init_kwargs: dict[str, Any] | None) -> An
     field = plan.get("text_field")
     if "dataset_text_field" in known and (field or "text" in (run.rows[0] if run.rows else {})):
         given.setdefault("dataset_text_field", field or "text")
-    return config_class(**given, **{n: v for n, v in ours.items() if n in known})
+    return config_class(**{**given, **{n: v for n, v in ours.items() if n in known}})
 
 
 def _length(plan: dict[str, Any], given: dict[str, Any], known: set[str]) -> None:
@@ -113,7 +116,9 @@ def _for_cpu(given: dict[str, Any]) -> None:
     for name in ("tf32", "fp16", "bf16", "bf16_full_eval", "fp16_full_eval", "deepspeed", "fsdp"):
         given.pop(name, None)
     given.pop("fsdp_config", None)
-    for name in ("torch_compile", "use_liger_kernel", "use_liger_loss", "use_vllm"):
+    for name in ("torch_compile", "use_liger_kernel", "use_liger_loss", "use_vllm",
+                 "activation_offloading", "use_transformers_paged",
+                 "use_transformers_continuous_batching"):  # fmt: skip
         if given.get(name):
             given[name] = False
     optimizer = given.get("optim")

@@ -1,4 +1,4 @@
-"""What `check` says of Google's answers, through google-auth's own session."""
+"""What `check` says of Google's answers, one fault at a time."""
 
 from __future__ import annotations
 

@@ -80,6 +80,7 @@ def test_a_refused_login_is_the_only_finding(
 
     inspection = check(state, monkeypatch, PYTHON, login)
     assert codes(inspection) == ["FT-GCP-003"]
+    assert not [s.reason for report in inspection.jobs for s in report.skipped]
     ((_, finding),) = inspection.findings()
     assert said in finding.evidence["said"]
     command = "keys list" if name == "invalid-key" else "application-default login"

@@ -75,7 +75,7 @@ def bucket(context: Context, **_: object) -> Iterator[Hit | Unsure]:
             severity: Severity | None = "warning" if found.use == "named" else None
             evidence = values | {"said": answer.said}
             yield Hit(place, values, evidence, severity=severity, summary=summary)
-        elif answer is not None and not isinstance(answer, Unknown) and found.use != "named":
+        elif answer is not None and not _unanswered(answer) and found.use != "named":
             yield from _usable(context, found, place)
 
 
@@ -137,8 +137,13 @@ def _project_policy(context: Context) -> tuple[str, Any]:
 
 
 def _unanswered(*answers: Any) -> bool:
-    """Whether a call failed that the rest depends on: that is told once, for all calls."""
-    return any(isinstance(answer, Unknown) for answer in answers)
+    """Whether a call failed that the rest depends on, or was refused for a reason of all calls
+    (login, perimeter): that is told once."""
+    return any(
+        isinstance(answer, Unknown)
+        or (isinstance(answer, Refused) and answer.kind not in ("permission", "not-found"))
+        for answer in answers
+    )
 
 
 def image_missing(context: Context, **_: object) -> Iterator[Hit | Unsure]:

@@ -108,7 +108,11 @@ def plan_for(
     plan["loose"] = loose_names(training)
     plan["arguments"] = kept
     plan["trainer_kwargs"] = {} if stands else trainer_keywords(training, notes)
-    plan["model_kwargs"] = _model_keywords(training, general=stands)
+    if any("unsloth" in script.imports for script in job.scripts):
+        plan["lenient"] = True
+        notes.append("Unsloth is not run small: transformers, trl and peft stand for it")
+    general = stands or "lenient" in plan
+    plan["model_kwargs"] = _model_keywords(training, general=general)
     plan["model_as_string"] = training.model_as_string
     plan["max_length"] = length_of(kept, plan["trainer_kwargs"], plan["method"])
     plan["job_max_length"] = plan["max_length"]

@@ -19,6 +19,9 @@ QLORA = {
 LORA = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
 #: Adapters of peft beside LoRA whose settings do not depend on the size of the model.
 _ANY_SIZE = frozenset({"LoraConfig", "IA3Config", "LoHaConfig", "LoKrConfig"})
+_COMMON = frozenset(
+    "r lora_alpha lora_dropout target_modules bias use_rslora modules_to_save use_dora".split()
+)
 #: Of LoRA: layers that a model of two layers does not have.
 _LAYERS = ("layers_to_transform", "layers_pattern", "layer_replication", "rank_pattern")
 
@@ -64,6 +67,8 @@ def add_adapter(plan: dict[str, Any], training: Training, notes: list[str]) -> N
         if kind not in _ANY_SIZE:
             notes.append(f"{kind} is not run small: LoRA stands for it")
         return
+    if plan.get("lenient"):  # Unsloth's get_peft_model takes more than peft's LoraConfig
+        kept = {name: value for name, value in kept.items() if name in _COMMON}
     plan["lora"] = {"task_type": "CAUSAL_LM", **kept}
     if kind != "LoraConfig":
         plan["adapter"] = kind

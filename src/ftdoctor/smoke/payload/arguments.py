@@ -65,7 +65,8 @@ def build(run: Run, config_class: Any, init_kwargs: dict[str, Any] | None) -> An
     given = dict(plan.get("arguments") or {})
     # Their values are without meaning for three steps; a name that is not known must still fail.
     given.update({n: v for n, v in (plan.get("unused") or {}).items() if n not in known})
-    for name in plan.get("loose") or ():
+    # Names that may be for something else than the config; with Unsloth none is refused.
+    for name in list(given) if plan.get("lenient") else plan.get("loose") or ():
         if name not in known:
             given.pop(name, None)
     if run.cpu:
@@ -136,6 +137,9 @@ def trainer_keywords(run: Run, trainer_class: Any) -> dict[str, Any]:
     known = accepted(trainer_class)
     found = dict(plan.get("trainer_kwargs") or {})
     names = plan.get("tokenizer_keywords")
+    if plan.get("lenient"):
+        found = {name: value for name, value in found.items() if name in known}
+        names = None
     if names is None:
         names = ["processing_class" if "processing_class" in known else "tokenizer"]
     for name in names:

@@ -202,13 +202,30 @@ def device_map_distributed(context: Context, **_: object) -> Iterator[Hit]:
         value = training.model_kwargs.get("device_map")
         if value is None or not _loaded_for_training(training, value):
             continue
-        if get(value) in ("auto", "balanced", "balanced_low_0", "sequential"):
+        spread = get(value) in ("auto", "balanced", "balanced_low_0", "sequential")
+        if spread or (_first_gpu(get(value)) and _quantized(training)):
             yield Hit(
                 value.place or job.place,
                 {"device_map": str(get(value))},
                 {"device_map": str(get(value))},
                 summary="device_map={device_map} under a launcher of several processes.",
             )
+
+
+def _first_gpu(device_map: object) -> bool:
+    """Whether a device_map puts the whole model on the first GPU, in every process."""
+    if isinstance(device_map, dict):
+        return set(device_map) == {""} and device_map[""] in (0, "0", "cuda:0")
+    return device_map == "cuda:0"
+
+
+def _quantized(training: Training) -> bool:
+    """Whether bitsandbytes packs the weights, which cannot be moved to another GPU later.
+
+    accelerate 1.15.0 accelerator.py:1864, prepare_model, raises in every process but the first.
+    """
+    found = training.quantization or {}
+    return any(get(found.get(name)) is True for name in ("load_in_4bit", "load_in_8bit"))
 
 
 def _loaded_for_training(training: Training, value: Value[object]) -> bool:

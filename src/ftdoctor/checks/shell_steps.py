@@ -214,10 +214,15 @@ def own_environment(context: Context, **_: object) -> Iterator[Hit]:
 
 
 def more_ranks_than_gpus(context: Context, **_: object) -> Iterator[Hit]:
-    """A launcher starts more processes on a machine than it has GPUs."""
+    """A launcher starts more processes on a machine than it has GPUs, or than it may see."""
     from ftdoctor.checks.about import _processes
+    from ftdoctor.checks.visible_gpus import too_few
 
     job = context.job
+    hidden = too_few(job)
+    if hidden is not None:
+        yield hidden
+        return
     here = job.machine is not None
     if not here and not (launched(job) and remote(job)):
         return

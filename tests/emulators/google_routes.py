@@ -153,6 +153,13 @@ def _quota_metric(state: GoogleState, match: Any, _query: Any, _body: Any) -> Re
     return 200, {"metric": name, "consumerQuotaLimits": [limit]}
 
 
+def _service(state: GoogleState, match: Any, _query: Any, _body: Any) -> Reply:
+    if "serviceusage" in state.disabled:
+        return disabled("serviceusage.googleapis.com", "Service Usage", "p")
+    word = "DISABLED" if state.refuses == "disabled" else "ENABLED"
+    return 200, {"name": match[1], "state": word}
+
+
 def _entries(state: GoogleState, _match: Any, _query: Any, _body: Any) -> Reply:
     if state.entries_denied:
         return error(
@@ -196,6 +203,7 @@ ROUTES: tuple[tuple[str, Route], ...] = (
     (r"/v1/(projects/[^/]+/locations/[^/]+/repositories/[^/]+/packages/[^/]+/\w+/.+)", _image),
     (r"/v1/(projects/[^/]+/locations/[^/]+/repositories/[^/:]+)", _repository),
     (r"/v1/(projects/[^/]+/secrets/[^/:]+)", _secret),
+    (r"/v1/(projects/[^/]+/services/[^/]+)", _service),
     (r".*/quotaInfos/(\w+)", _quota_info),
     (r".*/consumerQuotaMetrics/([^/]+)", _quota_metric),
     (r"/v2/entries:list", _entries),

@@ -249,25 +249,26 @@ def test_gcloud_asks_in_the_same_places(gcloud: Any, command: str, asked: str) -
     assert asked in state.seen
 
 
-#: Service of gcloud's generated clients -> version, and what stands before its paths.
+#: Folders of gcloud's generated clients, and what stands before their paths.
 CLIENTS = {
-    "cloudresourcemanager": ("v1", "/"),
-    "iam": ("v1", "/"),
-    "storage": ("v1", "/storage/v1/"),
-    "artifactregistry": ("v1", "/"),
-    "serviceusage": ("v1beta1", "/"),
-    "secretmanager": ("v1", "/"),
-    "cloudquotas": ("v1", "/"),
-    "aiplatform": ("v1", "/"),
-    "logging": ("v2", "/"),
+    "cloudresourcemanager/v1": "/",
+    "iam/v1": "/",
+    "storage/v1": "/storage/v1/",
+    "artifactregistry/v1": "/",
+    "serviceusage/v1": "/",
+    "serviceusage/v1beta1": "/",
+    "secretmanager/v1": "/",
+    "cloudquotas/v1": "/",
+    "aiplatform/v1": "/",
+    "logging/v2": "/",
 }
 
 
 def _methods(root: Path) -> list[tuple[str, str]]:
     """(HTTP method, pattern of the path) of the services' methods, from gcloud's own clients."""
     found = []
-    for service, (version, before) in CLIENTS.items():
-        folder = root / "lib/googlecloudsdk/generated_clients/apis" / service / version
+    for client, before in CLIENTS.items():
+        folder = root / "lib/googlecloudsdk/generated_clients/apis" / client
         for file in folder.glob("*_client.py"):
             for info in re.findall(r"ApiMethodInfo\((.*?)\n    \)", file.read_text(), re.S):
                 verb = re.search(r"http_method='(\w+)'", info)

@@ -13,7 +13,13 @@ import pytest
 from tests.conftest import ROOT
 from tests.emulators.google import GoogleServer
 from tests.emulators.google_state import PROJECT, good, scenario
-from tests.live.google_job import SPEC, checked, codes, skipped
+from tests.live.google_job import LIVE, SPEC, checked, codes, skipped
+
+from ftdoctor.config import Config
+from ftdoctor.facts.gather import gatherer
+from ftdoctor.inspection import inspect
+from ftdoctor.job.read import read
+from ftdoctor.rulebook.load import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,3 +133,22 @@ def test_only_vertex_and_logging_are_given(files: Path) -> None:
     found = {f["code"]: f["severity"] for f in data["findings"]}
     assert found["FT-GCP-006"] == "warning"
     assert "FT-GCP-004" not in found
+
+
+def test_service_usage_tells_that_the_api_is_off_where_vertex_cannot(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vertex AI itself is away (a region's host that is blocked), Service Usage is not."""
+    with GoogleServer(scenario("api-disabled")) as server:
+        for name, value in server.variables().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("FTDOCTOR_VERTEX_ENDPOINT", "http://127.0.0.1:9")
+        inspection = inspect(
+            read(["submit.sh"]).jobs,
+            load(),
+            Config(select=LIVE),
+            gather=gatherer(online=True, deadline=10),
+        )
+    ((_, finding),) = inspection.findings()
+    assert finding.code == "FT-GCP-002"
+    assert f"--project={PROJECT}" in finding.fixes[0].command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.facts.google import Granted
-from ftdoctor.facts.google_call import Closed
+from ftdoctor.facts.google_call import Answer, Closed
 from ftdoctor.facts.google_login import GoogleLogin
 from ftdoctor.facts.google_refusal import Refused
 from ftdoctor.job.value import get
@@ -77,17 +77,25 @@ def _grant(context: Context, role: str, project: str) -> Fix:
 
 
 def api_disabled(context: Context, **_: object) -> Iterator[Hit]:
-    """The Vertex AI API is not enabled in the project."""
+    """The Vertex AI API is not enabled in the project: by its own refusal, or by Service Usage."""
     answer = google_refused(context, "api-disabled", "google.api")
-    if answer is None:
-        return
+    state = context.facts.get("google.service")
     project, place = project_place(context)
-    wanted = answer.project or project
-    values = {"said": answer.said, "project": wanted}
-    where = f"Enable it in {wanted}: {answer.link}" if answer.link else f"Enable it in {wanted}."
-    command = f"gcloud services enable aiplatform.googleapis.com --project={wanted}"
-    evidence = values | {"call": answer.call}
-    yield Hit(place, values, evidence, advice=(Fix(where, command),))
+    if answer is not None:
+        project = answer.project or project
+        said, link, call = answer.said, answer.link, answer.call
+    elif (
+        isinstance(state, Answer)
+        and state.data.get("state") == "DISABLED"
+        and not isinstance(context.facts.get("google.api"), Answer)
+    ):
+        said, link, call = "state: DISABLED", "", state.call
+    else:
+        return
+    values = {"said": said, "project": project}
+    where = f"Enable it in {project}: {link}" if link else f"Enable it in {project}."
+    command = f"gcloud services enable aiplatform.googleapis.com --project={project}"
+    yield Hit(place, values, values | {"call": call}, advice=(Fix(where, command),))
 
 
 def project_unknown(context: Context) -> Iterator[Hit]:
@@ -203,6 +211,7 @@ _ABOUT = {
     "google.submitter": "your permissions",
     "google.policy": "the IAM policy of {}",
     "google.api": "the Vertex AI API",
+    "google.service": "whether the API is enabled",
     "google.logs": "reading logs",
     "google.locations": "the regions",
     "google.actas": "acting as the service account",

@@ -137,7 +137,10 @@ def _account_question(caller: Caller, library: GoogleLogin) -> Questions:
 def _project_questions(caller: Caller, job: Job, project: str, *, same: bool) -> Questions:
     """Ask about the project; of permissions only where the answer is about who submits."""
     path = f"/v1/projects/{project}"
-    asked: Questions = {"google.project": partial(_project, caller, project)}
+    asked: Questions = {
+        "google.project": partial(_project, caller, project),
+        "google.service": partial(_service, caller, project),
+    }
     if same:
         asked["google.submitter"] = partial(
             _granted,
@@ -255,6 +258,13 @@ def _project(caller: Caller, project: str) -> Any:
     path = f"/v1/projects/{project}"
     answer = caller.ask("GET", "cloudresourcemanager", path, pays=project)
     return closed(answer, f"the project {project}", "roles/browser")
+
+
+def _service(caller: Caller, project: str) -> Any:
+    """https://cloud.google.com/service-usage/docs/reference/rest/v1/services/get: the state."""
+    path = f"/v1/projects/{project}/services/aiplatform.googleapis.com"
+    answer = caller.ask("GET", "serviceusage", path, pays=project)
+    return closed(answer, "whether the API is enabled", "roles/serviceusage.serviceUsageViewer")
 
 
 def _project_policy(caller: Caller, project: str, pays: str) -> Any:

@@ -161,6 +161,24 @@ def test_a_preempted_spot_run_is_no_verdict(bench: Bench) -> None:
     assert "NO VERDICT" in out
 
 
+@pytest.mark.parametrize(
+    ("status", "words", "exit_code"),
+    [(143, (), 4), (137, ("--spot",), 4), (137, (), 1), (1, (), 4), (139, (), 1)],
+)
+def test_a_process_that_ends_without_a_word(
+    bench: Bench, status: int, words: tuple, exit_code: int
+) -> None:
+    # Asked to end: nothing. Killed: the job, but for a spot machine. 1: its log did not come.
+    bench.vertex.log = bench.vertex.log[:1]
+    bench.vertex.message = (
+        f"The replica workerpool0-0 exited with a non-zero status of {status}. "
+        "Termination reason: Error."
+    )
+    bench.vertex.states = ["RUNNING", "FAILED"]
+    code, out, _ = bench.run(*words, *AGREED)
+    assert code == exit_code, out
+
+
 def test_an_image_that_may_not_be_pulled_fails(bench: Bench) -> None:
     bench.vertex.log, bench.vertex.states = [], ["PENDING", "FAILED"]
     bench.vertex.message = (

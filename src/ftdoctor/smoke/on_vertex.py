@@ -158,6 +158,7 @@ def target(
         nodes=options.nodes,
         token=bool(token or secret),
         larger=larger(job, found, region),
+        spot=options.spot,
     )
 
 

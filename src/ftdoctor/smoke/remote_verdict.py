@@ -13,26 +13,34 @@ if TYPE_CHECKING:
     from ftdoctor.smoke.verdict import Verdict
 
 #: Causes that keep this run from its end and would not be mended in the job: capacity, quota and
-#: credit, the platform itself, our own time limit.
+#: credit, the platform itself, our own time limit, somebody who ended it.
 NOT_THE_JOB = frozenset(
     "vertex-capacity-insufficient vertex-gpu-quota-exceeded vertex-cpu-quota-exceeded "
     "vertex-internal-error spot-preempted scheduler-time-limit hf-jobs-timeout "
-    "hf-jobs-no-credit".split()
+    "hf-jobs-no-credit process-signalled-sigterm process-signalled-sighup".split()
 )
+#: Only says that the program ended: why stands in a log that did not come, or nowhere.
+_NO_CAUSE = "vertex-user-code-error"
 #: Causes that a machine with more host memory may not have.
 HOST_MEMORY = frozenset({"host-ram-oom-kill", "process-sigkilled"})
+#: How a process ends whose spot machine is taken away.
+TAKEN_AWAY = frozenset({"process-sigkilled"})
 _CANCELLED = ("CANCELED", "CANCELLED", "DELETED", "EXPIRED")
 
 
 def judged(outcome: Outcome, state: dict[str, Any]) -> tuple[Verdict, dict[str, Any]]:
     """Return the verdict on an ended run and its facts; the state file goes when it has ended."""
     verdict = _verdict(outcome, float(state["timeout"]), token=bool(state.get("token", True)))
-    larger = str(state.get("larger") or "")
-    if larger and verdict.word == "fails" and (verdict.cause or {}).get("name") in HOST_MEMORY:
+    name = (verdict.cause or {}).get("name") if verdict.word == "fails" else None
+    if state.get("larger") and name in HOST_MEMORY:
         verdict.word = "none"
         verdict.reason += (
-            f" ({state['machine']} has less memory than the job's own machine: --gpu {larger})"
+            f" ({state['machine']} has less memory than the job's own machine: "
+            f"--gpu {state['larger']})"
         )
+    elif state.get("spot") and name in TAKEN_AWAY:
+        verdict.word = "none"
+        verdict.reason += " (a spot machine that is taken away ends so as well: run it again)"
     if not outcome.loose:
         running.finish()
     hourly = float(state["usd_per_hour"])
@@ -93,7 +101,7 @@ def _no_fault_of_the_job(outcome: Outcome, verdict: Verdict, timeout: float) -> 
             return f"the time limit of {timeout:g} s was reached; allow more with --timeout"
         return f"{outcome.state.lower()}: {said or 'it was cancelled on the platform'}"
     cause = verdict.cause
-    if cause is None:
+    if cause is None or cause["name"] == _NO_CAUSE:
         return f"the job ended as {outcome.state}: {said or 'the platform says no more'}"
     if cause["name"] in NOT_THE_JOB:
         fixes = cause.get("fixes") or ()
@@ -108,7 +116,7 @@ def why_refused(error: Refused) -> Refused:
     from ftdoctor.smoke.verdict import judge
 
     cause = judge(error.message, exit_code=None).cause
-    if cause is None:
+    if cause is None or cause["name"] == _NO_CAUSE:
         return error
     named = f"{cause['code']} {cause['name']}: {cause['summary']}"
     words = [error.todo] if error.todo else []

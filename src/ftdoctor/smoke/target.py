@@ -60,6 +60,8 @@ class Target:
     token: bool = True
     #: The job's own machine, where it has more host memory.
     larger: str = ""
+    #: Machines that may be taken away.
+    spot: bool = False
 
     @property
     def most(self) -> float:
@@ -80,4 +82,5 @@ class Target:
             "nodes": self.nodes,
             "token": self.token,
             "larger": self.larger,
+            "spot": self.spot,
         }

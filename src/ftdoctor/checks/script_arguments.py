@@ -157,6 +157,10 @@ def _missing(start: Place, script: Script, parser: ArgumentParser, words: list[s
     head, _, names = said.partition("the following arguments are required: ")
     if not names or head:
         return None
+    wanted = [name for part in names.split(", ") for name in part.split("/")]
+    _, left = _asked(parser, words)
+    if any(near_names(word.partition("=")[0], wanted, 1, 0.75) for word in left):
+        return None  # it is given under a misspelt name, which is told
     values = {"script": script.source.path, "names": names}
     place = script.args[-1].place if script.args else None
     summary = "{script} needs {names}, and the job does not give it."

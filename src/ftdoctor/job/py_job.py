@@ -76,6 +76,15 @@ def named_script(source: Source) -> list[Job]:
     return [job]
 
 
+def broken_script(source: Source) -> list[Job]:
+    """Return a job for a Python file that trains with these libraries and cannot be parsed."""
+    if _STARTS.search(source.text) and _USES.search(source.text):
+        script = Script(source, "training")
+        if script.tree is None:
+            return named_script(source)
+    return []
+
+
 def _is_job(header: Header | None, script: Script) -> bool:
     """Whether a script without a training in it is worth reading: a uv script that runs models."""
     if header is None:

@@ -170,10 +170,11 @@ def _read_all(
             env = ReadEnv.beside(path, files)
             env.used = used
             found[path] = _read_one(kind, Source(path, text), env, reading)
-            if not found[path] and path in named and kind in ("python", "submit"):
-                from ftdoctor.job.py_job import named_script
+            if not found[path] and kind in ("python", "submit"):
+                from ftdoctor.job.py_job import broken_script, named_script
 
-                found[path] = named_script(Source(path, text))
+                read_it = named_script if path in named else broken_script
+                found[path] = read_it(Source(path, text))
     for path, kind, _ in texts:
         jobs = found.get(path, [])
         reading.jobs.extend(sorted(jobs, key=lambda job: (job.place.line, job.place.column)))

@@ -224,6 +224,25 @@ def test_a_signal_is_named(code: int, oom: bool, rule: str) -> None:
     assert verdict.cause["name"] == rule
 
 
+@pytest.mark.parametrize(
+    ("log", "code", "limit", "rule"),
+    [
+        ("ImportError: liba.so: failed to map segment from shared object", 1, 2.0, "FT-MEM-001"),
+        ("ImportError: liba.so: failed to map segment from shared object", 1, 0.0, None),
+        ("", -11, 2.0, "FT-MEM-001"),
+        ("terminate called", -6, 2.0, "FT-MEM-001"),
+        ("", -11, 0.0, "FT-JOB-211"),
+    ],
+)
+def test_what_a_memory_limit_does_is_named(
+    log: str, code: int, limit: float, rule: str | None
+) -> None:
+    done = 'FTDOCTOR {"stage": "imports", "ok": true}\n'
+    verdict = judge(f"{done}{log}\n", exit_code=code, memory_gib=limit)
+    assert verdict.word == "fails"
+    assert (verdict.cause or {}).get("code") == rule
+
+
 def test_an_ordinary_end_adds_no_line(tmp_path: Path) -> None:
     assert [line_of(code, out_of_memory=True) for code in (None, 0, 1, 2)] == [""] * 4
     (tmp_path / "vmstat").write_text("nr_free_pages 1\noom_kill 3\n")

@@ -145,7 +145,13 @@ def _local(read: Job | None, options: dict[str, Any]) -> int:
     log, code, ended = run_local.run(
         plan, timeout=timeout, memory_gib=options["memory_limit"], told=_progress()
     )
-    verdict = judge(log, exit_code=code, ended=ended, out_of_memory=more(before, oom_kills()))
+    verdict = judge(
+        log,
+        exit_code=code,
+        ended=ended,
+        out_of_memory=more(before, oom_kills()),
+        memory_gib=options["memory_limit"],
+    )
     return finish(verdict, plan, read, fmt=options["fmt"])
 
 

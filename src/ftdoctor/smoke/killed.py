@@ -7,6 +7,8 @@ from pathlib import Path
 
 #: Counter of the processes that the kernel ended for want of memory (Linux 4.13, mm/oom_kill.c).
 VMSTAT = Path("/proc/vmstat")
+#: What is said of a failed mapping without saying that it is for want of memory.
+_NO_ROOM = ("failed to map segment from shared object", "can't start new thread")
 
 
 def oom_kills(path: Path = VMSTAT) -> int | None:
@@ -44,6 +46,21 @@ def line_of(exit_code: int | None, *, out_of_memory: bool) -> str:
     except ValueError:
         return ""
     return f"\nsmoke: the payload was terminated by signal {number}: Signal {number} ({name})\n"
+
+
+def line_of_limit(log: str, exit_code: int | None, memory_gib: float) -> str:
+    """Return a line for the log of a payload that had no room under `--memory-limit`, or "".
+
+    glibc says only that it failed to map a segment, as it does for a file that may not be executed
+    (dl-load.c, _dl_map_object_from_fd), and a thread has no room for its stack. Compiled code that
+    does not look whether it was given the memory ends with SIGSEGV, and C++ that does with SIGABRT.
+    """
+    if not memory_gib:
+        return ""
+    crashed = _signal(exit_code) in (signal.SIGSEGV, signal.SIGABRT)
+    if crashed or any(words in log for words in _NO_ROOM):
+        return f"\nsmoke: [Errno 12] Cannot allocate memory within {memory_gib:g} GiB\n"
+    return ""
 
 
 def _signal(exit_code: int | None) -> int | None:

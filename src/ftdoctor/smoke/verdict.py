@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftdoctor.smoke.killed import line_of
+from ftdoctor.smoke.killed import line_of, line_of_limit
 
 MARK = "FTDOCTOR "
 WORDS = {"works": "WORKS", "fails": "FAILS", "none": "NO VERDICT"}
@@ -70,16 +70,23 @@ def stages_of(log: str) -> list[dict[str, Any]]:
 
 
 def judge(
-    log: str, *, exit_code: int | None, ended: str = "", out_of_memory: bool = False
+    log: str,
+    *,
+    exit_code: int | None,
+    ended: str = "",
+    out_of_memory: bool = False,
+    memory_gib: float = 0.0,
 ) -> Verdict:
     """Return the verdict on a run's log.
 
     `ended` says why we ended it ourselves (time limit). `out_of_memory`: the kernel ended a process
     for want of memory while the run was on (`killed.oom_kills`), which a log does not show.
+    `memory_gib` is the limit that the run was given, 0 for none.
     """
     stages = stages_of(log)
     if not ended:
-        log += line_of(exit_code, out_of_memory=out_of_memory)
+        limited = line_of_limit(log, exit_code, memory_gib)
+        log += limited or line_of(exit_code, out_of_memory=out_of_memory)
     if stages and stages[-1].get("stage") == "end" and stages[-1].get("ok"):
         return Verdict("works", stages)
     if not stages and ended:

@@ -76,6 +76,8 @@ def _verdict(outcome: Outcome, timeout: float, *, token: bool) -> Verdict:
         return verdict
     reason = _no_fault_of_the_job(outcome, verdict, timeout)
     if not reason:
+        said = " ".join(outcome.message.split())[:400]
+        verdict.reason = f"the job ended as {outcome.state}{f': {said}' if said else ''}"
         return verdict
     return Verdict("none", verdict.stages, block=verdict.block, reason=reason)
 

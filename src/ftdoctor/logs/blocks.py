@@ -43,6 +43,7 @@ FAILURE = lazy(
     r"|\bexit(?:s|ed)? with return code = -?[1-9]|\bexit(?:ed)?[ _]code:? ?\(?-?[1-9]"
     r"|\bexitcode *: -?[1-9]|\bfinished with exit code [1-9]|\bJob failed\b"
     r"|\bran out[- ]of[- ]memory\b|\bOOMKilled\b|\bdeath signal\b|^npm ERR!|^make: \*\*\*"
+    r"|\bError response from daemon: |^nvidia-container-cli: .{0,40}error"
     r"|: command not found$|: can't open file '|^\S+(?: [\w.-]+){0,3}: error: "
     r"|\bInternal error occurred\b|\bResources are insufficient\b|^Job timeout"
     r"|finished with stage 'ERROR'"

@@ -21,6 +21,7 @@ DECIDERS: dict[str, tuple[str, str]] = {
     "imports": ("imports", "decide"),
     "oom": ("oom", "decide"),
     "loss": ("loss", "decide"),
+    "own": ("own", "decide"),
     "sigkill": ("sigkill", "decide"),
     "warned": ("hang", "decide_warned"),
 }

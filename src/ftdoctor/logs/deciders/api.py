@@ -42,7 +42,7 @@ def recognise(run: Run, block: Block | None) -> tuple[Match, str] | None:
         return None
     keyword = _KEYWORD.search(line.text)
     name = None if keyword else _IMPORT.search(line.text)
-    if (not keyword and not name) or not _users_own(block, line):
+    if (not keyword and not name) or not users_own(block, line):
         return None
     versions = run.facts.get("versions") or {}
     if keyword:
@@ -64,7 +64,7 @@ def recognise(run: Run, block: Block | None) -> tuple[Match, str] | None:
     return match, sentence(found, versions)
 
 
-def _users_own(block: Block, line: Line) -> bool:
+def users_own(block: Block, line: Line) -> bool:
     """Whether the last frame above a line is the user's file (or no frame was printed)."""
     for other in reversed([member for member in block.members if member.at < line.at]):
         frame = _FILE.search(other.text)

@@ -150,3 +150,15 @@ def test_gated_and_the_scope_is_not_declared(look, monkeypatch: pytest.MonkeyPat
     found = only(look(state, model=GATED))
     assert found.code == "FT-AUTH-003"
     assert any("declares only the scopes" in fix.text for fix in found.fixes)
+
+
+def test_an_oauth_token_in_the_job_is_told_by_what_the_hub_says(look) -> None:
+    """Offline its list of scopes is the finding; the Hub's own no takes its place."""
+    token = oauth(0, "read-repos")
+    text = VERTEX.format(value=token, timeout=3600)
+    state = base()
+    state.tokens[token] = Identity(role="oauth", scopes=("read-repos",))
+    assert only(look(state, push=PUSH, job="job.yaml", text=text)).code == "FT-AUTH-008"
+    state.fault = "500"
+    found = only(look(state, push=PUSH, job="job.yaml", text=text))
+    assert (found.code, found.severity) == ("FT-AUTH-107", "error")

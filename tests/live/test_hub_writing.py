@@ -14,6 +14,7 @@ UNSENT = {
     f"Bearer {TOKEN}": ("FT-AUTH-202", "Bearer"),
     f"{TOKEN[:20]} {TOKEN[20:]}": ("FT-AUTH-202", "space"),
     f"{TOKEN}\u200b": ("FT-AUTH-202", "character"),
+    f"\ufeff{TOKEN}": ("FT-AUTH-202", "character"),
     "$HF_TOKEN": ("FT-AUTH-102", "$HF_TOKEN"),
     "${MY_TOKEN}": ("FT-AUTH-102", "${MY_TOKEN}"),
     "sk-proj-" + LETTERS + LETTERS: ("FT-AUTH-123", "OpenAI"),
@@ -54,6 +55,10 @@ def test_pasted_with_a_line_end(look, raw: str, monkeypatch: pytest.MonkeyPatch)
     found = only(look())
     assert (found.code, found.severity) == ("FT-AUTH-202", "warning")
     assert "line end" in found.summary
+    monkeypatch.delenv("HF_TOKEN")
+    found = only(look(job="job.yaml", text=VERTEX.format(value=json.dumps(raw), timeout=3600)))
+    assert (found.code, found.severity) == ("FT-AUTH-202", "warning")
+    monkeypatch.setenv("HF_TOKEN", raw)
     text = "import os\ntoken = os.environ['HF_TOKEN']\n" + SCRIPT.format(model=OPEN, push="")
     found = only(look(job="own.py", text=text))
     assert (found.code, found.severity) == ("FT-AUTH-202", "error")

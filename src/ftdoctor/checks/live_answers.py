@@ -48,6 +48,17 @@ def refusal(context: Context) -> str:
     return (refused[0].said or "invalid") if refused else ""
 
 
+def answered(context: Context) -> bool:
+    """Whether the Hub answered anything about the job's token."""
+    return any(
+        isinstance(answer, (Account, TokenRefused))
+        or (isinstance(answer, Access) and not answer.as_nobody)
+        for name, answer in context.facts.items()
+        if name.startswith(("hub.whoami", "hub.model:", "hub.dataset:", "hub.write:"))
+        and name != "hub.whoami.submitter"
+    )
+
+
 def account(context: Context) -> Account | None:
     """Return whose token it is, None when that is not known."""
     who = context.facts.get("hub.whoami")

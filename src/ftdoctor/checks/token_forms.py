@@ -82,7 +82,7 @@ def malformed(text: str) -> str:
         return "preceded by 'Bearer', which the libraries add themselves"
     if inner.startswith("hf_") and re.search(r"\s", inner):
         return "broken by a space"
-    if inner.startswith("hf_") and not (inner.isascii() and inner.isprintable()):
+    if not (inner.isascii() and inner.isprintable()) and ("hf_" in inner or len(inner) > 20):
         return "written with a character that no HTTP header can carry"
     return ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftdoctor.checks.live_answers import account, refusal
+from ftdoctor.checks.live_answers import account, answered, refusal
 from ftdoctor.checks.token_forms import claims, kind
 from ftdoctor.checks.token_uses import TokenUse, carried
 from ftdoctor.checks.tokens import pushes, wants_gated
@@ -52,11 +52,13 @@ def lacking_scopes(context: Context, text: str) -> list[str]:
 def oauth_scopes(context: Context, **_: object) -> Iterator[Hit]:
     """An OAuth token whose own list of scopes lacks what the job does.
 
-    A token that was followed to this machine is put to the Hub itself, which proves more; its list
-    is told only when the Hub gave no answer about it.
+    In a live check the token is put to the Hub, which proves more: the list is then told only when
+    the Hub gave no answer.
     """
+    token = context.facts.get("token")
     for use in carried(context):
-        if use.where == "machine" and (account(context) or refusal(context)):
+        asked = token is not None and use.text.strip() == token.text
+        if asked and answered(context):
             continue
         missing = lacking_scopes(context, use.text.strip())
         found = claims(use.text.strip())

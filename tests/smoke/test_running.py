@@ -66,3 +66,14 @@ def test_there_is_one_run_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     running.finish()
     with pytest.raises(UsageError, match="No smoke run"):
         running.current()
+
+
+def test_without_a_place_for_it_nothing_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ftdoctor.errors import UsageError
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".ftdoctor").write_text("a file")
+    with pytest.raises(UsageError, match="cannot be written"):
+        running.begin(dict(GOOD))

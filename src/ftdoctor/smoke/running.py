@@ -22,21 +22,32 @@ def begin(state: dict[str, Any]) -> None:
     """Write the state of a run that is about to be submitted.
 
     Raises:
-        UsageError: another run of this folder may still be running.
+        UsageError: another run of this folder may still be running, or it cannot be written.
     """
-    PATH.parent.mkdir(parents=True, exist_ok=True)
     try:
-        handle = os.open(PATH, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        PATH.parent.mkdir(parents=True, exist_ok=True)
+        handle = _new()
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(state, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UsageError(
+            f"{PATH} cannot be written ({error.strerror or error}), and without it a paid run is not "
+            "started.",
+            "Start it in a folder that can be written.",
+        ) from None
+
+
+def _new() -> int:
+    try:
+        return os.open(PATH, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise UsageError(
             f"A smoke run of this folder may still be running ({PATH}).",
             "Read its result with  ftdoctor smoke --resume  or end it with  ftdoctor smoke "
             "--cancel",
         ) from None
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(state, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def update(state: dict[str, Any]) -> None:

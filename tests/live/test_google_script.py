@@ -26,9 +26,11 @@ from tests.live.google_logins import (
 
 from ftdoctor.config import Config
 from ftdoctor.facts.gather import gatherer
+from ftdoctor.facts.gcloud_login import read_gcloud_login
 from ftdoctor.facts.google_call import Answer, Caller
-from ftdoctor.facts.google_login import GoogleLogin
+from ftdoctor.facts.google_login import GoogleLogin, read_login
 from ftdoctor.facts.google_script import logins
+from ftdoctor.facts.google_things import project_of
 from ftdoctor.inspection import inspect
 from ftdoctor.job.read import read
 from ftdoctor.rulebook.load import load
@@ -191,3 +193,50 @@ def test_a_certificate_that_is_not_trusted_is_told(
         )
     assert "certificate" in getattr(answer, "reason", "")
     assert state.signed == []
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "project"),
+    [
+        ('--project="$PROJECT_ID"', {"PROJECT_ID": "from-the-shell-1"}, "from-the-shell-1"),
+        ("--project=$PROJECT_ID", {}, ""),
+        ("--project=${PROJECT_ID:-default-1}", {}, "default-1"),
+        ("--project=${PROJECT_ID:-default-1}", {"PROJECT_ID": "shell-1"}, "shell-1"),
+        ("--project=$(gcloud config get-value project)", {}, "of-gcloud-1"),
+        ("--project=acme-$STAGE", {"STAGE": "dev"}, ""),
+        ("--project=$(cat project.txt)", {}, ""),
+    ],
+)
+def test_a_variable_of_this_shell_is_looked_up(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    environment: dict[str, str],
+    project: str,
+) -> None:
+    configure(home, core_project="of-gcloud-1")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    Path("submit.sh").write_text(SHELL.replace(f"--project={PROJECT}", text))
+    (job,) = read(["submit.sh"]).jobs
+    assert project_of(job, read_gcloud_login()) == project
+
+
+@pytest.mark.parametrize(
+    ("text", "project"),
+    [
+        ('os.environ["PROJECT_ID"]', "shell-1"),
+        ('os.getenv("PROJECT_ID", "default-1")', "shell-1"),
+        ('os.getenv("OTHER_ID", "default-1")', "default-1"),
+        ('"acme-" + os.environ["PROJECT_ID"]', ""),
+        ("mine.project()", ""),
+    ],
+)
+def test_a_variable_that_python_reads(
+    home: Path, monkeypatch: pytest.MonkeyPatch, text: str, project: str
+) -> None:
+    monkeypatch.setenv("PROJECT_ID", "shell-1")
+    script = PYTHON.replace(f'project="{PROJECT}"', f"project={text}")
+    Path("submit.py").write_text(f"import os\nimport mine\n{script}")
+    (job,) = read(["submit.py"]).jobs
+    assert project_of(job, read_login()) == project

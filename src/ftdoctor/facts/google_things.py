@@ -40,6 +40,18 @@ _OLD_REGISTRY = lazy(
     r"(?P<image>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:\w+))?\Z"
 )
 _OLD_PLACES = {"us": "us", "eu": "europe", "asia": "asia", None: "us"}
+#: A text that is one variable and nothing else, in a shell or in Python.
+_WHOLE = lazy(
+    r"\$\{?\w+(?::?[-=][^{}]*)?\}?\Z|\$\([^()`]*\)\Z"
+    r"|os\.(?:environ(?:\[|\.get\()|getenv\()[^()\[\]]*[)\]]\Z"
+)
+_VARIABLE = lazy(
+    r"shell variable (\w+) is not set|environment variable (\w+) of the machine that submits"
+)
+_ASKED_GCLOUD = lazy(
+    r"printed by `\$\(gcloud config (?:get(?:-value)? (?:core/)?project"
+    r"|list .*value\((?:core\.)?project\).*)"
+)
 _PLACEHOLDER = lazy(
     r"your|placeholder|example|change-?me|replace|x{3,}"
     r"|\A(?:my-|gcp-|the-|some-)*(?:project|project-id|bucket|bucket-name|staging-bucket)\Z"
@@ -88,6 +100,29 @@ class Image:
         return f"{self.repository_path}/packages/{quote(self.package, safe='')}/{self.leaf}"
 
 
+def settled(job: Job, value: Value[str] | None) -> str:
+    """Return a text of the job; a variable that the submitting shell gives is looked up here.
+
+    The files leave it open, and the files' other readers must: here this machine is asked what it
+    would submit. Not for a workflow, which runs elsewhere.
+    """
+    if value is None:
+        return ""
+    if value.known:
+        return value.value or ""
+    if "workflow" in job.extra and os.environ.get("GITHUB_ACTIONS") != "true":
+        return ""
+    if not _WHOLE.match(value.raw):
+        return ""
+    named = _VARIABLE.search(value.unknown)
+    if named:
+        default = value.default if isinstance(value.default, str) else ""
+        return os.environ.get(named[1] or named[2]) or default
+    if _ASKED_GCLOUD.search(value.unknown):
+        return os.environ.get("CLOUDSDK_CORE_PROJECT") or gcloud_defaults.setting("core", "project")
+    return ""
+
+
 def by_gcloud(job: Job) -> bool:
     """Whether a gcloud command submits the job; Python and Terraform use the libraries' login."""
     return "gcloud" in job.extra or job.form in _BY_GCLOUD
@@ -99,7 +134,7 @@ def project_of(job: Job, login: GoogleLogin, before: str = "") -> str:
     `before` is the project that the script sets for gcloud before it submits.
     """
     if job.project is not None:
-        named = get(job.project) or ""
+        named = settled(job, job.project)
     elif by_gcloud(job):
         named = before or login.gcloud_project
     else:
@@ -115,7 +150,7 @@ def placeholder(name: str) -> bool:
 def region_of(job: Job) -> str:
     """Return the region, "" when it cannot be told."""
     if job.region is not None:
-        named = get(job.region) or ""
+        named = settled(job, job.region)
     elif by_gcloud(job):
         named = os.environ.get("CLOUDSDK_AI_REGION") or gcloud_defaults.setting("ai", "region")
     else:
@@ -135,7 +170,7 @@ def permissions(job: Job) -> tuple[str, ...]:
 
 def account_of(job: Job) -> str:
     """Return the service account that the job names, "" when none or not known."""
-    named = get(job.service_account) or ""
+    named = settled(job, job.service_account)
     return named if _ACCOUNT.match(named) and not placeholder(named) else ""
 
 

@@ -24,7 +24,13 @@ else:
 
 def _mentions(job: Job, word: str) -> bool:
     """Whether anything that was read of a job says a word."""
-    return word in code(job) or any(word in source.text for source in job.sources)
+    if word in code(job) or any(word in source.text for source in job.sources):
+        return True
+    return any(
+        word in where or any(word in str(v.value) for v in where.values())
+        for training in job.trainings
+        for where in (training.model_kwargs, training.arguments)
+    )
 
 
 def remote_code(context: Context, **_: object) -> Iterator[Hit]:

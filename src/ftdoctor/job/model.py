@@ -295,6 +295,8 @@ class Training:
     quantization: dict[str, Value[Any]] | None = None
     #: Keywords of LoraConfig, None when there is no adapter.
     lora: dict[str, Value[Any]] | None = None
+    #: LoRA options of trl's ModelConfig that are given without its `use_peft`: they do nothing.
+    lora_ignored: dict[str, Value[Any]] = field(default_factory=dict)
     kbit_prepared: Place | None = None
     packing: Value[bool] | None = None
     #: Other models and repositories that the code downloads (a judge, a reward model, an adapter).

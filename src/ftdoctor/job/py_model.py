@@ -286,6 +286,8 @@ def _adapter_from_model_config(training: Training, fields: Abstract | None) -> N
         holder = Holder()
         apply_model_fields(holder, fields.kwargs)
         training.lora = holder.lora
+        if not fields.open:
+            training.lora_ignored = holder.lora_ignored
         if holder.lora is None and fields.open:
             training.lora = {"r": unknown(fields.open, place_of(fields))}
             training.notes.append(f"whether an adapter is trained: {fields.open}")

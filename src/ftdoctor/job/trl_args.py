@@ -161,7 +161,11 @@ def apply_model_fields(training: Training, fields: Mapping[str, Abstract]) -> No
         if name in fields:
             training.model_kwargs[name] = coerced(fields[name])
     use_peft = coerced(fields["use_peft"]) if "use_peft" in fields else None
-    if use_peft is not None and (use_peft.unknown or use_peft.value):
+    if use_peft is None:
+        training.lora_ignored = {
+            keyword: coerced(fields[name]) for name, keyword in _LORA.items() if name in fields
+        }
+    elif use_peft.unknown or use_peft.value:
         training.lora = {
             keyword: coerced(fields[name]) for name, keyword in _LORA.items() if name in fields
         }

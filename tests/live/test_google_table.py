@@ -299,7 +299,8 @@ no gcloud is started for it.
 | a script that names a key (`from_service_account_file`, `activate-service-account`, `os.environ[...]`) | that key, when it lies here |
 | a script with credentials of its own, a workflow of GitHub Actions | not known here: the login of this machine asks about project, images and buckets, and permissions are not told |
 
-A token goes over TLS or within this machine, never else; redirects are not followed.
+A project or region that the shell gives (`$PROJECT_ID`, `os.environ[...]`, `$(gcloud config
+get-value project)`) is looked up in this shell. A token goes over TLS or within this machine, never else; redirects are not followed.
 
 ## Endpoints
 

@@ -85,7 +85,8 @@ def questions(job: Job, *, online: bool) -> Questions:
         asked |= _account_question(caller, found.library)
     project = things.project_of(job, found.asker, project_set(job))
     if not project:
-        reason = "the project of the job is not known from the files"
+        why = job.project.unknown if job.project is not None else "it is not written"
+        reason = f"the project of the job is not known ({why or 'it is no project id'})"
         asked["google.submitter"] = lambda: Closed(reason, "", "a project in the job or in gcloud")
         return asked
     asked["google.project-id"] = lambda: project

@@ -77,3 +77,18 @@ def test_without_a_place_for_it_nothing_is_begun(
     (tmp_path / ".ftdoctor").write_text("a file")
     with pytest.raises(UsageError, match="cannot be written"):
         running.begin(dict(GOOD))
+    with pytest.raises(UsageError, match="No smoke run"):
+        running.current()
+
+
+def test_a_full_disk_leaves_no_half_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ftdoctor.errors import UsageError
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(UsageError, match="No space left"):
+        running.begin(dict(GOOD))
+    assert not running.PATH.exists()

@@ -24,17 +24,20 @@ def begin(state: dict[str, Any]) -> None:
     Raises:
         UsageError: another run of this folder may still be running, or it cannot be written.
     """
+    made = False
     try:
         PATH.parent.mkdir(parents=True, exist_ok=True)
         handle = _new()
+        made = True
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(state, file, indent=2)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
+        if made:
+            finish()
         raise UsageError(
-            f"{PATH} cannot be written ({error.strerror or error}), and without it a paid run is not "
-            "started.",
+            f"{PATH} cannot be written ({error.strerror or error}); without it no paid run starts.",
             "Start it in a folder that can be written.",
         ) from None
 
@@ -66,11 +69,13 @@ def current() -> dict[str, Any]:
     """
     try:
         text = PATH.read_text("utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UsageError(
             "No smoke run of this folder is running.",
             "Start one:  ftdoctor smoke --gpu l4 --on hf-jobs",
         ) from None
+    except (OSError, UnicodeDecodeError):
+        text = ""
     try:
         state = json.loads(text)
     except ValueError:

@@ -273,3 +273,28 @@ def test_a_token_and_a_gate_with_the_real_client(
     assert (exit_code, document["verdict"]) == (0, "WORKS")
     assert document["confirm"]["outcome"] == "proved"
     assert {s["stage"] for s in document["stages"]} <= {"token", "download", "end"}
+
+
+def test_a_run_without_a_job_asks_about_a_token_that_is_set(monkeypatch: Any) -> None:
+    assert "token" not in default_plan("cpu")["stages"]
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert default_plan("cpu")["stages"][1:3] == ["gpu", "token"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("more", "word"), [({}, "works"), ({"hub": True}, "fails"), ({"confirms": "x"}, "fails")]
+)
+def test_a_hub_that_is_away_matters_only_to_a_run_that_needs_it(
+    more: dict[str, Any], word: str
+) -> None:
+    from ftdoctor.smoke import run_local
+    from ftdoctor.smoke.verdict import judge
+
+    plan = {**default_plan("cpu"), "stages": ["token"], **more}
+    nobody = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_TOKEN": TOKEN}
+    log, code, _ = run_local.run(plan, timeout=60, environment=nobody)
+    verdict = judge(log, exit_code=code)
+    assert verdict.word == word
+    if word == "works":
+        assert verdict.stages[0]["token"] == "not asked"

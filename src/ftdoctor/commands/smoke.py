@@ -10,7 +10,7 @@ import click
 
 from ftdoctor.commands.smoke_options import refuse_here, remote_options
 from ftdoctor.commands.smoke_plan import plan_options, wish_of
-from ftdoctor.errors import MissingExtra, UsageError
+from ftdoctor.errors import MissingExtra, UnreadableInput, UsageError
 
 if TYPE_CHECKING:
     from ftdoctor.job.model import Job
@@ -142,9 +142,15 @@ def _local(read: Job | None, options: dict[str, Any]) -> int:
 
     before = oom_kills()
     timeout = options["timeout"] or 600.0
-    log, code, ended = run_local.run(
-        plan, timeout=timeout, memory_gib=options["memory_limit"], told=_progress()
-    )
+    try:
+        log, code, ended = run_local.run(
+            plan, timeout=timeout, memory_gib=options["memory_limit"], told=_progress()
+        )
+    except OSError as error:
+        raise UnreadableInput(
+            f"The run could not be started here: {error}.",
+            "Free some space, or point TMPDIR at a folder that has it.",
+        ) from None
     verdict = judge(
         log,
         exit_code=code,

@@ -72,6 +72,8 @@ def default_plan(device: str, wish: Wish | None = None) -> dict[str, Any]:
         "model_kwargs": {},
         "notes": [note],
     }
+    if os.environ.get("HF_TOKEN"):
+        plan["stages"].insert(plan["stages"].index("gpu") + 1, "token")
     if wish.push:
         raise UsageError("--push needs a JOB that says where it pushes to.", "Give the job's file.")
     if wish.processes * wish.nodes > 1:

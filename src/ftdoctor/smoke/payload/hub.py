@@ -18,7 +18,11 @@ _WEIGHTS = (".safetensors", ".bin")
 
 
 def token(run: Run) -> dict[str, Any]:
-    """Ask the Hub who the job's token is; no token is only noted."""
+    """Ask the Hub who the job's token is; no token is only noted.
+
+    A run that asks the Hub for nothing else needs no network: then a Hub that cannot be reached is
+    noted too. What the Hub answers counts always.
+    """
     from huggingface_hub import HfApi, get_token
 
     held = get_token()
@@ -26,7 +30,13 @@ def token(run: Run) -> dict[str, Any]:
         return {"token": "none"}
     if rank():
         return {}
-    who = HfApi().whoami(token=held)
+    try:
+        who = HfApi().whoami(token=held)
+    except Exception as error:
+        answered = getattr(error, "response", None) is not None
+        if answered or run.plan.get("hub") or run.plan.get("confirms"):
+            raise
+        return {"token": "not asked", "why": f"{type(error).__name__}: {error}"[:200]}
     auth = who.get("auth") or {}
     role = (auth.get("accessToken") or {}).get("role") or auth.get("type")
     return {"token": role, "account": who.get("name"), "length": len(held)}

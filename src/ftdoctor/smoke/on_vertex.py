@@ -33,7 +33,7 @@ PATIENCE = 9.0
 VERIFY = 30.0
 LIST = "gcloud ai custom-jobs list --filter=labels.ftdoctor-smoke:*"
 CANCEL = "gcloud ai custom-jobs cancel {job}"
-_HOST = "https://docs.cloud.google.com/secret-manager/docs/create-secret-quickstart"
+_HOW_TO = "https://docs.cloud.google.com/secret-manager/docs/create-secret-quickstart"
 
 
 def region_of(options: Options, job: Job | None) -> str:
@@ -219,6 +219,8 @@ def _token(
     pool = job.pool if job is not None else None
     own = get(pool.env.get("HF_TOKEN")) if pool is not None and "HF_TOKEN" in pool.env else None
     token = own if isinstance(own, str) and own else _local_token()
+    whose = "the token of the job's own variables" if own and token == own else "your own token"
+    goes = f"{whose} for Hugging Face goes along; who may see the job can read it"
     if token:
         remember(token)
     if options.send_token:
@@ -226,16 +228,16 @@ def _token(
             raise UsageError(
                 "--send-token: there is no Hugging Face token to send.", "Log in:  hf auth login"
             )
-        notes.append("your Hugging Face token goes along; who may see the job can read it")
+        notes.append(goes)
         return token
     if token and ask and not options.yes and sys.stdin.isatty() and plan.get("model"):
         click.echo(
             "Vertex AI shows a job's variables to all who may see the job. Better is a secret of\n"
-            f"Secret Manager (--token-secret NAME; {_HOST}).",
+            f"Secret Manager (--token-secret NAME; {_HOW_TO}).",
             err=True,
         )
         if click.confirm("Send your Hugging Face token in the open?", default=False, err=True):
-            notes.append("your Hugging Face token goes along; who may see the job can read it")
+            notes.append(goes)
             return token
     notes.append(
         "no Hugging Face token goes along, so neither it nor a gate is proved: "

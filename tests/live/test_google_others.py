@@ -156,3 +156,20 @@ serviceAccount: {account}
         ("roles/storage.objectViewer", f"serviceAccount:{account}")
     )
     assert codes(checked(state, monkeypatch)) == []
+
+
+def test_image_and_bucket_are_looked_for_without_a_project(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (files / "submit.sh").write_text(
+        "gcloud ai custom-jobs create --project=$(cat project.txt) --region=us-central1 "
+        "--display-name=t --config=job.yaml\n"
+    )
+    state = good()
+    state.images, state.buckets = set(), {}
+    inspection = checked(state, monkeypatch)
+    assert sorted(codes(inspection)) == ["FT-GCP-009", "FT-JOB-201"]
+    assert "cat project.txt" in skipped(inspection)["FT-GCP-004"]
+    inspection = checked(good(), monkeypatch)
+    assert codes(inspection) == []
+    assert set(skipped(inspection)) == {"FT-GCP-004"}

@@ -80,6 +80,8 @@ def bucket(context: Context, **_: object) -> Iterator[Hit | Unsure]:
 
 
 def _usable(context: Context, found: Bucket, place: Place | None) -> Iterator[Hit | Unsure]:
+    if not context.facts.get("google.project-id"):
+        return  # that the project is not known is told already
     name = found.name
     verb = "read" if found.use == "read" else "write to"
     what = f"whether the job's account may {verb} gs://{name} could not be told"

@@ -84,24 +84,14 @@ def questions(job: Job, *, online: bool) -> Questions:
     if found.same:
         asked |= _account_question(caller, found.library)
     project = things.project_of(job, found.asker, project_set(job))
-    if not project:
+    if project:
+        asked["google.project-id"] = lambda: project
+        asked |= _project_questions(caller, job, project, same=found.same)
+        asked |= _region_questions(caller, job, project)
+    else:
         why = job.project.unknown if job.project is not None else "it is not written"
         reason = f"the project of the job is not known ({why or 'it is no project id'})"
         asked["google.submitter"] = lambda: Closed(reason, "", "a project in the job or in gcloud")
-        return asked
-    asked["google.project-id"] = lambda: project
-    asked |= _project_questions(caller, job, project, same=found.same)
-    region = things.region_of(job)
-    if region:
-        asked["google.api"] = partial(_api, caller, project, region)
-        logging = endpoint("logging")
-        if logging.given and not endpoint("cloudresourcemanager").given:
-            # A proxy for these two alone: reading logs can be tried, permissions not asked for.
-            asked["google.logs"] = partial(_logs, caller, project)
-        if not _known_region(region):
-            asked["google.locations"] = partial(_locations, caller, project)
-        for need in needs(job):
-            asked[f"google.quota:{need.metric}"] = partial(quota, caller, project, region, need)
     for bucket in things.buckets(job):
         asked |= _bucket_questions(caller, bucket, project)
     for image in things.images(job):
@@ -113,6 +103,22 @@ def questions(job: Job, *, online: bool) -> Questions:
         asked[f"google.secret-policy:{key}"] = partial(
             _policy, caller, "GET", "secretmanager", f"{path}:getIamPolicy", f"the secret {name}"
         )
+    return asked
+
+
+def _region_questions(caller: Caller, job: Job, project: str) -> Questions:
+    """Ask Vertex AI itself, and for the quota, where the region is known."""
+    region = things.region_of(job)
+    if not region:
+        return {}
+    asked: Questions = {"google.api": partial(_api, caller, project, region)}
+    if endpoint("logging").given and not endpoint("cloudresourcemanager").given:
+        # A proxy for these two alone: reading logs can be tried, permissions not asked for.
+        asked["google.logs"] = partial(_logs, caller, project)
+    if not _known_region(region):
+        asked["google.locations"] = partial(_locations, caller, project)
+    for need in needs(job):
+        asked[f"google.quota:{need.metric}"] = partial(quota, caller, project, region, need)
     return asked
 
 
@@ -166,7 +172,7 @@ def _bucket_questions(caller: Caller, found: things.Bucket, project: str) -> Que
     query = "&".join(f"permissions={p}" for p in _OBJECTS)
     path = f"/storage/v1/b/{name}"
     there = partial(_bucket, caller, bucket, f"{path}/iam", query, project)
-    if found.use == "named":
+    if found.use == "named" or not project:
         return {f"google.bucket:{bucket}": there}
     return {
         f"google.bucket:{bucket}": there,
@@ -181,7 +187,7 @@ def _bucket_questions(caller: Caller, found: things.Bucket, project: str) -> Que
 
 def _image_questions(caller: Caller, image: things.Image, project: str) -> Questions:
     asked: Questions = {f"google.image:{image.name}": partial(_image, caller, image, project)}
-    if image.project != project:
+    if project and image.project != project:
         path = f"/v1/{image.repository_path}:getIamPolicy"
         asked[f"google.repository:{image.name}"] = partial(
             _policy, caller, "GET", "artifactregistry", path, image.repository_path, project

@@ -74,3 +74,24 @@ def test_a_second_job_asks_nothing_again(
     assert len(state.seen) == len(set(state.seen))
     gather(jobs[2])
     assert state.seen.count("GET /api/whoami-v2") == 2  # two tokens, each asked about once
+
+
+def test_a_hub_that_is_away_is_waited_for_once(
+    hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = base()
+    state.delay = 30
+    hub(state)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    for number in range(4):
+        text = SCRIPT.replace("gate-org/tiny-gated", f"open-org/model-{number}")
+        (tmp_path / f"train{number}.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    gather = gatherer(online=True, deadline=1)
+    assert gather is not None
+    start = time.monotonic()
+    for job in read([f"train{number}.py" for number in range(4)]).jobs:
+        answer = gather(job)["hub.whoami"]
+        assert isinstance(answer, Unknown)
+        assert "no answer within 1 s" in answer.reason
+    assert time.monotonic() - start < 3

@@ -77,11 +77,22 @@ def _told_or_asked(
     """Return the answers, those that this run has heard already without asking."""
     known = {name: told[key, name] for name in questions if (key, name) in told}
     open_ones = {name: q for name, q in questions.items() if name not in known}
+    away = told.get(("", "away"))
+    if away is not None:  # another job of this run has waited for it already
+        known |= {name: Unknown(away.reason, name, away.needs) for name in open_ones if _hub(name)}
+        open_ones = {name: q for name, q in open_ones.items() if name not in known}
     if not open_ones:
         return known
     answers = _answer(open_ones, deadline)
-    told |= {(key, name): answer for name, answer in answers.items() if name.startswith("hub.")}
+    told |= {(key, name): answer for name, answer in answers.items() if _hub(name)}
+    silent = [answer for name, answer in answers.items() if _hub(name)]
+    if silent and all(isinstance(a, Unknown) and "network" in a.needs for a in silent):
+        told["", "away"] = silent[0]
     return known | answers
+
+
+def _hub(name: str) -> bool:
+    return name.startswith("hub.")
 
 
 def _whoami(token: JobToken, told: dict[tuple[str, str], Any]) -> Any:
@@ -187,7 +198,7 @@ def _jobs_questions(
 
 def _answer(questions: dict[str, Callable[[], Any]], deadline: float) -> dict[str, Any]:
     """Ask all at once; the Hub's questions wait for its host to take a connection."""
-    names = [name for name in questions if name.startswith("hub.")]
+    names = [name for name in questions if _hub(name)]
     if not names:
         return ask(questions, deadline)
     import threading

@@ -88,6 +88,8 @@ class VertexJobs:
     submitted: list[dict[str, Any]] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
     filters: list[str] = field(default_factory=list)
+    #: Authorization headers of what was created, cancelled or read.
+    logins: set[str] = field(default_factory=set)
     #: By job and task.
     processes: dict[tuple[str, str], subprocess.Popen[str]] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.RLock)

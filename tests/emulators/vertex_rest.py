@@ -98,8 +98,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Create or cancel a job; list log entries."""
         state = self.server.state
-        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path == "/token":
+            self._send(200, {"access_token": "of-the-caller", "expires_in": 3600})
+            return
+        body = json.loads(sent or b"{}")
         path = unquote(urlsplit(self.path).path)
+        state.logins.add(self.headers.get("Authorization", ""))
         if state.cut:
             self._drop()
             return

@@ -288,3 +288,21 @@ def test_a_secret_of_secret_manager_is_read_in_the_container(bench: Bench, reada
 def self_host(bench: Bench) -> str:
     """Return host:port of the server."""
     return bench.server.url.removeprefix("http://")
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_login_goes_to_this_machine_only_when_it_is_of_this_machine(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    login = {
+        "type": "authorized_user",
+        "client_id": "a",
+        "client_secret": "b",
+        "refresh_token": "c",
+        "token_uri": f"{bench.server.url}/token" if own else "https://oauth2.googleapis.com/token",
+    }
+    (bench.folder / "login.json").write_text(json.dumps(login))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(bench.folder / "login.json"))
+    code, out, err = bench.run(*AGREED)
+    assert code == 0, out + err
+    assert bench.vertex.logins == ({"Bearer of-the-caller"} if own else {""})

@@ -7,7 +7,6 @@ endpoint speaks gRPC (see `facts.google_endpoint`).
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from ftdoctor.facts.google_endpoint import Endpoint, endpoint
@@ -19,25 +18,31 @@ if TYPE_CHECKING:
 PAGE = 1000
 
 
-def _anonymous(where: Endpoint) -> bool:
-    """Whether nothing is signed: no login is sent in the clear."""
-    disabled = os.environ.get("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "").lower() in ("1", "true")
-    return disabled or not where.tls
-
-
 def credentials(where: Endpoint) -> Any:
     """Return the caller's credentials; anonymous ones where nothing is signed.
+
+    No login is sent in the clear. A server on this machine gets one only from a login whose own
+    token endpoint is on this machine too, which is a test's.
 
     Raises:
         UnreadableInput: there are none.
     """
-    if _anonymous(where):
+    from ftdoctor.facts.google_sign import anonymous, client_credentials
+
+    if anonymous() or not (where.tls or (where.loopback and _login_of_this_machine())):
         from google.auth.credentials import AnonymousCredentials
 
         return AnonymousCredentials()
-    from ftdoctor.facts.google_sign import client_credentials
-
     return client_credentials()
+
+
+def _login_of_this_machine() -> bool:
+    from ftdoctor.facts.google_login import read_login
+    from ftdoctor.facts.google_sign import token_endpoint
+
+    login = read_login()
+    known = login.kind in ("authorized_user", "service_account")
+    return known and not login.problem and token_endpoint(login).loopback
 
 
 def _channel(where: Endpoint) -> Any:

@@ -31,7 +31,7 @@ MOST_SECONDS = 86400
     "--on",
     "where",
     type=click.Choice(["local", "hf-jobs", "vertex"]),
-    help="Where to run. cpu and local run here; a JOB for HF Jobs runs there.",
+    help="Where to run. cpu and local run here; another GPU is taken where the JOB runs.",
 )
 @plan_options
 @remote_options

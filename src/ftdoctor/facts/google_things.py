@@ -54,7 +54,7 @@ _ASKED_GCLOUD = lazy(
 )
 _PLACEHOLDER = lazy(
     r"your|placeholder|example|change-?me|replace|x{3,}"
-    r"|\A(?:my-|gcp-|the-|some-)*(?:project|project-id|bucket|bucket-name|staging-bucket)\Z"
+    r"|\A(?:my-|gcp-|the-|some-)*(?:project|project-id|bucket|bucket-name|staging-bucket|path|path-to)\Z"
 )
 #: Google's public images: readable by everybody, listed by few.
 _PUBLIC = ("deeplearning-platform-release", "vertex-ai", "cloud-builders", "google-containers")

@@ -139,6 +139,9 @@ def test_a_job_of_gcloud_keeps_its_encryption_key(bench: Bench) -> None:
         ((*AGREED, "--region", "nowhere-1"), "No Vertex AI region"),
         ((*AGREED, "--region", "europe-west1"), "has no GPU 'l4'"),
         ((*AGREED, "--token-secret", "a b"), "no name of a secret"),
+        ((*AGREED, "--price", "nan"), "--price nan"),
+        ((*AGREED, "--price", "0"), "--price 0"),
+        ((*AGREED, "--queue-timeout", "inf"), "--queue-timeout inf"),
     ],
 )
 def test_without_agreement_nothing_is_submitted(bench: Bench, words: tuple, told: str) -> None:

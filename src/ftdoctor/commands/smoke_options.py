@@ -11,6 +11,14 @@ from ftdoctor.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
+def _finite(_: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    """Refuse what no comparison stops: NaN and infinity are within every range of click."""
+    if value is not None and not 0 < value < 1e6:
+        raise UsageError(f"{option.opts[0]} {value}: no such number.", "Give a number above 0.")
+    return value
+
+
 _OPTIONS = (
     click.option("--region", default="", help="Vertex AI: region; else the job's, else gcloud's."),
     click.option(
@@ -32,12 +40,14 @@ _OPTIONS = (
     click.option(
         "--price",
         type=click.FloatRange(min=0),
+        callback=_finite,
         metavar="USD",
         help="Price of the machine an hour, where the table has none.",
     ),
     click.option(
         "--queue-timeout",
         type=click.FloatRange(min=1),
+        callback=_finite,
         metavar="SECONDS",
         help="Until a run that waits for a machine is given up; 900.",
     ),

@@ -136,3 +136,17 @@ def test_a_token_of_one_repository_may_have_no_account(
     state.tokens[token] = Identity(no_account=True)
     assert look(state) == []
     assert only(look(base())).code == "FT-AUTH-006"  # the repositories refuse it as well
+
+
+def test_what_is_pushed_may_be_a_data_set(look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    state = base()
+    state.tokens[TOKEN] = Identity(
+        role="fineGrained", permissions={"dataset:ada/notes": ["repo.write"]}
+    )
+    state.repos["datasets/ada/notes"] = Repo()
+    text = SCRIPT.format(model=OPEN, push="") + "from datasets import load_dataset\n"
+    text += 'load_dataset("open-org/chat", split="train").push_to_hub("ada/notes")\n'
+    assert look(state, job="own.py", text=text) == []
+    state.tokens[TOKEN] = Identity(role="read")
+    assert only(look(state, job="own.py", text=text)).code == "FT-AUTH-001"

@@ -160,6 +160,12 @@ def can_create(who: Account, owner: str, scopes: frozenset[str]) -> str | None:
     return "" if scopes else None
 
 
+def _no_writer(who: Account, owner: str) -> bool:
+    """Whether this token can write nothing of an owner, whatever the kind of repository."""
+    stranger = owner != who.name and who.organisations is not None
+    return who.role == "read" or (stranger and owner not in (who.organisations or {}))
+
+
 def output_not_creatable(context: Context, **_: object) -> Iterator[Hit | Unsure]:
     """The output repository does not exist and this token can hardly create it."""
     if silenced(context):
@@ -170,6 +176,9 @@ def output_not_creatable(context: Context, **_: object) -> Iterator[Hit | Unsure
             continue
         owner = answer.repo.split("/")[0]
         why = can_create(who, owner, declared_scopes(context)) if who is not None else None
+        model = context.facts.get("hub.outputs", {}).get(answer.repo, True)
+        if not model and (who is None or not _no_writer(who, owner)):
+            continue  # it may be a data set that is there
         if why is None:
             yield Unsure(
                 f"{answer.repo} does not exist, and whether this token may create it is not stated",

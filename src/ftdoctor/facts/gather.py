@@ -49,6 +49,7 @@ def _gather(
         "token.local": local,
         "token.elsewhere": held_here() if local_token() is None else [],
         "hub.wanted": repos,
+        "hub.outputs": outputs(job),
     }
     questions = _hub_questions(job, token, local, repos, told, online=online)
     from ftdoctor.facts.google import questions as google_questions
@@ -160,7 +161,7 @@ def _hub_questions(
                     hub_files.refs, item.repo, item.repo_type, text
                 )
     if text:
-        for out in outputs(job):
+        for out in [*outputs(job)][:4]:
             questions[f"hub.write:{out}"] = partial(hub.access, out, "model", text, write=True)
         for name in spaces(job):
             questions[f"hub.space:{name}"] = partial(hub.access, name, "space", text, write=True)

@@ -112,8 +112,8 @@ def send(method: str, path: str, token: str) -> Reply | Unknown:
 def _headers(token: str) -> dict[str, str]:
     """Return the headers of a request: who asks, and the token.
 
-    Not `build_hf_headers`: for its user agent huggingface_hub 2.4.0 first asks the Hub for a list
-    of coding agents and keeps it in a file (utils/_detect_agent.py), up to 3 s for every question.
+    Not `build_hf_headers`: for its user agent huggingface_hub 2.4.0 first fetches a registry from
+    the Hub and keeps it in a file (utils/_detect_agent.py), which may take 3 s in every thread.
     """
     import huggingface_hub
 

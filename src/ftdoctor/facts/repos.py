@@ -194,16 +194,22 @@ def _arguments(job: Job) -> Iterator[Wanted]:
                     yield Wanted(str(text), kind, word.place, soft=True)
 
 
-def outputs(job: Job) -> list[str]:
-    """Return the repositories that the job pushes to, as far as they are named with an owner."""
-    found: list[str] = []
+def outputs(job: Job) -> dict[str, bool]:
+    """Return the repositories that the job pushes to, as far as they are named with an owner.
+
+    True stands for one that is a model's for sure (hub_model_id); what another call pushes may as
+    well be a data set.
+    """
+    found: dict[str, bool] = {}
     for training in job.trainings:
         push = training.arguments.get("push_to_hub")
         named = get(training.arguments.get("hub_model_id"))
         if isinstance(named, str) and (push is None or get(push) is not False):
-            found.append(named)
-        found += [name for name in map(get, training.pushes) if isinstance(name, str)]
-    return [name for name in dict.fromkeys(found) if hub_id(name)][:4]
+            found[named] = True
+        for name in map(get, training.pushes):
+            if isinstance(name, str):
+                found.setdefault(name, False)
+    return {name: sure for name, sure in found.items() if hub_id(name)}
 
 
 def spaces(job: Job) -> list[str]:

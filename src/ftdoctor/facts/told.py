@@ -104,6 +104,8 @@ def _output(context: Context, answer: Access) -> str:
     who = context.facts.get("hub.whoami")
     if answer.kind != "missing-or-private" or not isinstance(who, Account):
         return ""
+    if not context.facts.get("hub.outputs", {}).get(answer.repo, True):
+        return ""  # no model of that name; it may be a data set
     why = can_create(who, answer.repo.split("/")[0], declared_scopes(context))
     if why == "":
         return "is not there yet; this token can create it (inferred from its role, not tried)"

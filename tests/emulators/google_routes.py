@@ -114,6 +114,8 @@ def _image(state: GoogleState, match: Any, _query: Any, _body: Any) -> Reply:
 
 def _repository(state: GoogleState, match: Any, _query: Any, _body: Any) -> Reply:
     mode = state.modes.get(match[1], "STANDARD_REPOSITORY")
+    if not mode:
+        return error(404, "NOT_FOUND", "Requested entity was not found.")
     return 200, {"name": match[1], "format": "DOCKER", "mode": mode}
 
 

@@ -165,6 +165,12 @@ CASES = [
         open={"FT-JOB-201": "a pull of the image"},
     ),
     Case(
+        "an image of gcr.io, and no repository of that name",
+        changed("no-image", modes={f"projects/{PROJECT}/locations/us/repositories/gcr.io": ""}),
+        open={"FT-JOB-201": "roles/artifactregistry.reader"},
+        image=f"gcr.io/{PROJECT}/train:1",
+    ),
+    Case(
         "Artifact Registry may not be asked",
         changed(disabled={"artifactregistry"}),
         open={"FT-JOB-201": "gcloud services enable artifactregistry.googleapis.com"},

@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftdoctor.checks.live_google import google_login, google_refused, not_known, project_place
-from ftdoctor.facts.google import Granted
-from ftdoctor.facts.google_call import Answer
-from ftdoctor.facts.google_refusal import Refused
 from ftdoctor.facts.google_things import by_gcloud
 from ftdoctor.rulebook.model import Fix, Hit, Severity, Unsure
 
@@ -28,8 +25,7 @@ def login_absent(context: Context, **_: object) -> Iterator[Hit | Unsure]:
     if login is None or not login.problem or not_known(context):
         return
     if login.problem in ("absent", "no-account", "no-credentials"):
-        answered = (Answer, Granted, Refused)
-        if not any(isinstance(answer, answered) for answer in context.facts.values()):
+        if not context.facts.get("google.unsigned"):
             yield Unsure(f"no Google login on this machine ({login.said})", "a Google login")
         return
     values = {"reason": login.said, "path": login.path}

@@ -81,6 +81,8 @@ def questions(job: Job, *, online: bool) -> Questions:
     if not usable(found.asker):
         return asked
     caller = Caller(found.asker)
+    # A server on this machine may need no login, so that the lack of one is no hindrance.
+    asked["google.unsigned"] = lambda: anonymous() or bool(found.asker.problem)
     if found.same:
         asked |= _account_question(caller, found.library)
     project = things.project_of(job, found.asker, project_set(job))
@@ -295,6 +297,9 @@ def _image(caller: Caller, image: things.Image, pays: str) -> Any:
         return closed(answer, what, role)
     # A remote or virtual repository holds an image only once somebody has pulled it through.
     home = caller.ask("GET", "artifactregistry", f"/v1/{image.repository_path}", pays=pays)
+    if image.repository.endswith("gcr.io") and not isinstance(home, Answer):
+        # A project of Container Registry may have no repository of that name to be asked about.
+        return Closed(f"{what} could not be told: {image.repository} is not listed", "", role)
     mode = home.data.get("mode", "") if isinstance(home, Answer) else ""
     if mode in ("REMOTE_REPOSITORY", "VIRTUAL_REPOSITORY"):
         kind = mode.partition("_")[0].lower()

@@ -26,6 +26,7 @@ from tests.emulators.google_state import (
     ACCOUNT,
     L4,
     PROJECT,
+    SCENARIOS,
     TOKEN,
     GoogleState,
     good,
@@ -219,10 +220,14 @@ def main() -> None:
     """Run by hand until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenario", default="good")
+    parser.add_argument("--list", action="store_true", help="name the scenarios")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--tls", choices=("valid", "expired"), default="")
     parser.add_argument("--grpc", action="store_true", help="also serve aiplatform over gRPC")
     given = parser.parse_args()
+    if given.list:
+        print(*SCENARIOS, sep="\n")
+        return
     state = scenario(given.scenario)
     with GoogleServer(state, given.port, tls=given.tls) as server:
         for name, value in server.variables().items():

@@ -30,6 +30,12 @@ QUOTA_IDS = {
 TOKEN = "ya29." + "emulated-access-token-of-the-tests"
 JOB = f"projects/{PROJECT}/locations/us-central1/customJobs/1234567890123"
 FAULTS = ("429", "500", "cut", "garbage", "proxy", "redirect", "list")
+SCENARIOS = (
+    "good", "no-create", "no-logs", "api-disabled", "vpc", "billing", "project", "quota-project",
+    "scopes", "region", "no-act-as", "no-bucket", "no-bucket-role", "no-image", "image-elsewhere",
+    "no-quota", "no-cpus", "secret-denied", "expired", "invalid-grant", "invalid-rapt",
+    "invalid-key", "no-impersonation", "slow", *FAULTS,
+)  # fmt: skip
 
 Policy = dict[str, Any]
 
@@ -174,5 +180,5 @@ def scenario(name: str) -> GoogleState:
     elif name == "slow":
         state.delay = 5.0
     elif name != "good":
-        raise SystemExit(f"no scenario {name!r}")
+        raise SystemExit(f"no scenario {name!r}; there are {', '.join(SCENARIOS)}")
     return state

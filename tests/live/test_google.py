@@ -12,9 +12,11 @@ from tests.emulators.google_state import (
     CPUS,
     L4,
     PROJECT,
+    SCENARIOS,
     GoogleState,
     bindings,
     good,
+    scenario,
 )
 
 from ftdoctor.config import Config
@@ -118,6 +120,12 @@ def test_spot_asks_for_the_preemptible_quota(inspected, tmp_path: Path) -> None:
     state = good()
     inspected(state)
     assert any("CustomModelTrainingPreemptibleL4GPUs" in s for s in state.seen)
+
+
+def test_each_scenario_of_the_emulator_can_be_had() -> None:
+    assert all(isinstance(scenario(name), GoogleState) for name in SCENARIOS)
+    with pytest.raises(SystemExit, match="no-create"):
+        scenario("nope")
 
 
 def test_what_was_learnt_is_told(inspected) -> None:

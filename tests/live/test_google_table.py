@@ -315,7 +315,7 @@ CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM, _LOGGING, _CLOUDRESOURCEMANAGER, _IA
 _ARTIFACTREGISTRY, _CLOUDQUOTAS, _SERVICEUSAGE, _SECRETMANAGER (or the same in gcloud's
 configuration). `http://...` and `https://...` are REST, `host` is REST over TLS, `host:port` is
 gRPC. A server on this machine may need no login; with CLOUDSDK_AUTH_DISABLE_CREDENTIALS=1 nothing
-is signed. The server of the tests runs by hand:
+is signed. The server of the tests runs by hand (`--list` names its scenarios):
 
 ```
 python -m tests.emulators.google --scenario no-create

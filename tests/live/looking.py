@@ -73,6 +73,7 @@ def look(hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         )
         assert not [c.error for report in done.jobs for c in report.crashed]
         call.skipped = [s.reason for report in done.jobs for s in report.skipped]  # type: ignore[attr-defined]
+        call.told = done.jobs[0].told if done.jobs else {}  # type: ignore[attr-defined]
         return [f for _, f in done.findings()]
 
     return call

@@ -148,5 +148,11 @@ def test_what_is_pushed_may_be_a_data_set(look, monkeypatch: pytest.MonkeyPatch)
     text = SCRIPT.format(model=OPEN, push="") + "from datasets import load_dataset\n"
     text += 'load_dataset("open-org/chat", split="train").push_to_hub("ada/notes")\n'
     assert look(state, job="own.py", text=text) == []
+    assert "ada/notes: is a data set, and can be written" in look.told["asked"]
+    state.tokens[TOKEN] = Identity(role="read")
+    assert only(look(state, job="own.py", text=text)).code == "FT-AUTH-008"
+    state.tokens[TOKEN] = Identity(role="fineGrained", permissions={"model:ada/x": ["repo.write"]})
+    del state.repos["datasets/ada/notes"]
+    assert only(look(state, job="own.py", text=text)).code == "FT-AUTH-001"
     state.tokens[TOKEN] = Identity(role="read")
     assert only(look(state, job="own.py", text=text)).code == "FT-AUTH-001"

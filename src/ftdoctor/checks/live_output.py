@@ -26,9 +26,10 @@ _WRITE = frozenset(("write-repos", *_CREATE))
 _NO_ANSWER = ("open", "missing-or-private", "invalid-token", "not-signed-in")
 
 
-def _outputs(context: Context) -> Iterator[Access]:
+def _outputs(context: Context, *kinds: str) -> Iterator[Access]:
+    """Yield the answers on what the job pushes: "hub.write" for models, ".data" for data sets."""
     for name, answer in context.facts.items():
-        if name.startswith("hub.write:") and isinstance(answer, Access):
+        if name.partition(":")[0] in kinds and isinstance(answer, Access):
             yield answer
 
 
@@ -44,7 +45,7 @@ def output_read_only(context: Context, **_: object) -> Iterator[Hit]:
     if silenced(context):
         return
     asked = False
-    for answer in _outputs(context):
+    for answer in _outputs(context, "hub.write", "hub.write.data"):
         asked = True
         if answer.kind in _NO_ANSWER:
             continue
@@ -171,13 +172,15 @@ def output_not_creatable(context: Context, **_: object) -> Iterator[Hit | Unsure
     if silenced(context):
         return
     who = account(context)
-    for answer in _outputs(context):
+    for answer in _outputs(context, "hub.write"):
         if answer.kind != "missing-or-private":
             continue
         owner = answer.repo.split("/")[0]
         why = can_create(who, owner, declared_scopes(context)) if who is not None else None
         model = context.facts.get("hub.outputs", {}).get(answer.repo, True)
-        if not model and (who is None or not _no_writer(who, owner)):
+        data = context.facts.get(f"hub.write.data:{answer.repo}")
+        absent = isinstance(data, Access) and data.kind == "missing-or-private"
+        if not model and not absent and (who is None or not _no_writer(who, owner)):
             continue  # it may be a data set that is there
         if why is None:
             yield Unsure(

@@ -138,6 +138,7 @@ def _about(name: str) -> str:
         "hub.model": f"access to {rest}",
         "hub.dataset": f"access to the data set {rest}",
         "hub.write": f"writing to {rest}",
+        "hub.write.data": f"writing to {rest}",
         "hub.space": f"writing to the Space {rest}",
         "hub.files": f"the files of {rest.partition(':')[2]}",
         "hub.refs": f"the revisions of {rest.partition(':')[2]}",

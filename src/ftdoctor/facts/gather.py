@@ -161,8 +161,12 @@ def _hub_questions(
                     hub_files.refs, item.repo, item.repo_type, text
                 )
     if text:
-        for out in [*outputs(job)][:4]:
+        for out, model in [*outputs(job).items()][:4]:
             questions[f"hub.write:{out}"] = partial(hub.access, out, "model", text, write=True)
+            if not model:
+                questions[f"hub.write.data:{out}"] = partial(
+                    hub.access, out, "dataset", text, write=True
+                )
         for name in spaces(job):
             questions[f"hub.space:{name}"] = partial(hub.access, name, "space", text, write=True)
     if job.platform == "hf-jobs":

@@ -105,7 +105,11 @@ def _output(context: Context, answer: Access) -> str:
     if answer.kind != "missing-or-private" or not isinstance(who, Account):
         return ""
     if not context.facts.get("hub.outputs", {}).get(answer.repo, True):
-        return ""  # no model of that name; it may be a data set
+        data = context.facts.get(f"hub.write.data:{answer.repo}")
+        if isinstance(data, Access) and data.kind == "open":
+            return "is a data set, and can be written"
+        if not isinstance(data, Access) or data.kind != "missing-or-private":
+            return ""
     why = can_create(who, answer.repo.split("/")[0], declared_scopes(context))
     if why == "":
         return "is not there yet; this token can create it (inferred from its role, not tried)"

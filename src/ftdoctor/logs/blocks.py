@@ -216,7 +216,12 @@ class _Parser:
         stripped = text.strip()
         if self.kind == "ipython":
             self.block.add(line)
-            if stripped.startswith(f"{self.name}:") or stripped == self.name:
+            if (
+                stripped.startswith(f"{self.name}:")
+                or stripped == self.name
+                # The traceback of another exception of the chain was left out.
+                or (_NAMED.match(text) and not _MILD.search(stripped))
+            ):
                 self._raise(line)
             elif len(self.block.members) > 2000:
                 self._close()

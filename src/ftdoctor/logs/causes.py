@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ftdoctor.lazy import lazy
 from ftdoctor.logs.blocks import find_blocks
 from ftdoctor.logs.lines import PLATFORM_STREAMS, Line, Text
-from ftdoctor.logs.match import Match, find_matches
+from ftdoctor.logs.match import Match, find_matches, quoted_code
 from ftdoctor.logs.progress import Life
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _is_past(match: Match, run: Run, fatal: list[Block]) -> bool:
     A warning that a rule names on purpose stays; an exception that was caught, or an error that
     was tried again, does not when the run went on.
     """
-    if _told_in_passing(match):
+    if _told_in_passing(match) or quoted_code(match.line, match.block):
         return True
     block = match.block
     if block is not None and _harmless(block):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
+from ftdoctor.lazy import lazy
 from ftdoctor.logs.patterns import UNLESS
 from ftdoctor.logs.prefilter import Prefilter
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: A longer line is matched in windows round its literals, so that no pattern sees it whole.
 LONG = 4000
+#: Source code round a frame, as IPython and Rich print it; an arrow marks the line that ran.
+_CONTEXT = lazy(r"^\s{2,8}\[?\d{1,5}\]?(?:\(\S{1,200}\))? {1,40}\S|^\s{0,8}\d{1,5} [│|] ")
 #: Without a block, `near` looks this many lines up and down.
 NEARBY = 60
 
@@ -125,13 +128,27 @@ def _place(matches: list[Match], blocks: list[Block]) -> dict[int, Block]:
 def _vetoed(match: Match, vetoes: Iterable[Line], member: dict[int, Block]) -> bool:
     """Whether an `unless` line speaks against a match.
 
-    The traceback of a launcher tells nothing about the failure of its child, and does not count.
+    The traceback of a launcher tells nothing about the failure of its child, and does not count;
+    nor does code that is shown beside a frame.
     """
     for line in vetoes:
         block = member.get(line.at)
+        if quoted_code(line, block):
+            continue
         if block is None or block is match.block or not block.launcher:
             return True
     return False
+
+
+def quoted_code(line: Line, block: Block | None) -> bool:
+    """Whether a line of a traceback is code that stands beside the line that ran."""
+    return (
+        block is not None
+        and block.kind in ("traceback", "cut")
+        and line.at < block.stated
+        and bool(_CONTEXT.match(line.text))
+        and not any(raised.line <= line.at <= raised.end for raised in block.raised)
+    )
 
 
 def _near(match: Match, lines: list[Line], patterns: Patterns) -> bool:

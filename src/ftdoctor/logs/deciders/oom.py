@@ -27,6 +27,8 @@ _EVAL_KEEP = lazy(
     r"\bnested_concat\b|\btorch_pad_and_concatenate\b|\bpad_across_processes\b|\bEvalLoopContainer\b"
     r"|\bnested_detach\b|\bgather_for_metrics\b|\b(?:all_preds|preds_host|all_losses|losses_host)\b"
 )
+#: Functions that only evaluation calls, when its loop was cut off the traceback.
+_EVAL_ONLY = lazy(r"\bnested_concat\b|\btorch_pad_and_concatenate\b|\bEvalLoopContainer\b")
 _EVAL_STEP = lazy(r"\bin (?:prediction_step|compute_loss|forward|_call_impl|generate)\b")
 _GATHER = lazy(
     r"Failed to clone\(\) tensor with name|_full_post_state_dict_hook|\bfull_state_dict\b"
@@ -51,7 +53,9 @@ _PASSED_ON = lazy(
     r"_call_impl|_wrapped_call_impl|torch/utils/_contextlib|operations\.py.{0,40}in forward"
     r"|\bin wrapper\b|decorate_context"
 )
-_FRAME = lazy(r'File "|^\s*/\S+\.py in |^\s*(?:Cell|File) |^\S+\.py", line \d+, in ')
+_FRAME = lazy(
+    r'File "|^\s*\[?/\S+\.py(?:\]\(\S{1,200}\))? in |^\s*(?:Cell|File) |^\S+\.py", line \d+, in '
+)
 
 
 def decide(match: Match, run: Run) -> str | None:
@@ -117,7 +121,7 @@ def _in_eval(frames: list[str]) -> bool:
     """Whether memory ran out while predictions were kept, not while they were made."""
     at = next((i for i, text in enumerate(frames) if _EVAL_LOOP.search(text)), None)
     if at is None:
-        return False
+        return any(_EVAL_ONLY.search(text) for text in frames[-8:])
     below = frames[at:]
     if any(_EVAL_KEEP.search(text) for text in below):
         return True

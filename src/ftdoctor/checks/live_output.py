@@ -179,9 +179,14 @@ def output_not_creatable(context: Context, **_: object) -> Iterator[Hit | Unsure
         why = can_create(who, owner, declared_scopes(context)) if who is not None else None
         model = context.facts.get("hub.outputs", {}).get(answer.repo, True)
         data = context.facts.get(f"hub.write.data:{answer.repo}")
-        absent = isinstance(data, Access) and data.kind == "missing-or-private"
-        if not model and not absent and (who is None or not _no_writer(who, owner)):
-            continue  # it may be a data set that is there
+        if isinstance(data, Access) and data.kind != "missing-or-private":
+            continue  # it is a data set, and it is there
+        if (
+            not model
+            and not isinstance(data, Access)
+            and (who is None or not _no_writer(who, owner))
+        ):
+            continue  # it may be one
         if why is None:
             yield Unsure(
                 f"{answer.repo} does not exist, and whether this token may create it is not stated",

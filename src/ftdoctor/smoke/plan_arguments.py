@@ -176,9 +176,15 @@ def _without_gpu(plan: dict[str, Any], notes: list[str]) -> None:
     optimizer = str(arguments.get("optim", ""))
     if any(part in optimizer for part in ("8bit", "4bit", "paged", "apex")):
         notes.append(f"optim {optimizer} needs a GPU: adamw_torch stands for it")
-    mixed = [n for n in ("fp16", "bf16", "tf32") if arguments.get(n)]
+    halves = [(model, n) for n in ("dtype", "torch_dtype")]
+    halves += [(plan["quantization"] or {}, "bnb_4bit_compute_dtype")]
+    for holder, name in halves:
+        if holder.get(name) in ("float16", "half"):
+            holder[name] = "bfloat16"
+            notes.append(f"{name} float16: bfloat16 stands for it on the CPU")
+    mixed = [n for n in ("fp16", "tf32") if arguments.get(n)]
     if mixed:
-        notes.append(f"{', '.join(mixed)}: no mixed precision on the CPU")
+        notes.append(f"{', '.join(mixed)}: not on the CPU")
     for name in ("activation_offloading", "use_liger_kernel", "torch_compile", "use_vllm",
                  "use_transformers_paged", "use_transformers_continuous_batching",
                  "deepspeed", "fsdp"):  # fmt: skip

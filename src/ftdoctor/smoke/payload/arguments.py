@@ -69,6 +69,7 @@ def build(run: Run, config_class: Any, init_kwargs: dict[str, Any] | None) -> An
     for name in list(given) if plan.get("lenient") else plan.get("loose") or ():
         if name not in known:
             given.pop(name, None)
+    fp16 = bool(given.get("fp16"))
     if run.cpu:
         _for_cpu(given)
     ours: dict[str, Any] = {
@@ -87,7 +88,8 @@ def build(run: Run, config_class: Any, init_kwargs: dict[str, Any] | None) -> An
         ours["save_on_each_node"] = True
     if run.cpu:
         ours["use_cpu" if "use_cpu" in known else "no_cuda"] = True
-        ours["bf16"] = False
+        if fp16:  # a CPU has bfloat16 alone
+            ours["bf16"] = False
     if init_kwargs is not None and "model_init_kwargs" in known:
         ours["model_init_kwargs"] = init_kwargs
     _length(plan, given, known)
@@ -114,7 +116,7 @@ def _length(plan: dict[str, Any], given: dict[str, Any], known: set[str]) -> Non
 
 def _for_cpu(given: dict[str, Any]) -> None:
     """Take out what only a GPU can do; the plan's notes tell it."""
-    for name in ("tf32", "fp16", "bf16", "bf16_full_eval", "fp16_full_eval", "deepspeed", "fsdp"):
+    for name in ("tf32", "fp16", "fp16_full_eval", "deepspeed", "fsdp"):
         given.pop(name, None)
     given.pop("fsdp_config", None)
     for name in ("torch_compile", "use_liger_kernel", "use_liger_loss", "use_vllm",

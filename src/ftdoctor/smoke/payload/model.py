@@ -111,6 +111,12 @@ def settings(run: Run) -> dict[str, Any]:
         found["quantization_config"] = quantization
     if run.cpu:
         found["device_map"] = {"": "cpu"}
+        if quantization is not None and not {"dtype", "torch_dtype"} & set(found):
+            import torch
+
+            # Before 5.0 transformers takes float16 beside 4-bit layers, which a CPU cannot mix.
+            if _numbers("transformers") < (5, 0):
+                found["torch_dtype"] = torch.bfloat16
     elif quantization is not None and "device_map" not in found and not run.kind:
         found["device_map"] = {"": local_rank()}
     return found

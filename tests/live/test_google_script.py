@@ -240,3 +240,18 @@ def test_a_variable_that_python_reads(
     Path("submit.py").write_text(f"import os\nimport mine\n{script}")
     (job,) = read(["submit.py"]).jobs
     assert project_of(job, read_login()) == project
+
+
+def test_of_two_accounts_neither_counts_where_the_script_brings_a_third(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def login(url: str) -> None:
+        configure(home, core_account="grace@example.com")
+        gcloud_store(home, "grace@example.com", PERSON)
+        adc(home, {**PERSON, "account": "ada@example.com", "token_uri": f"{url}/token"})
+        Path("key.json").write_text(json.dumps(key(url)))
+
+    text = f"gcloud auth activate-service-account --key-file=key.json\n{SHELL}"
+    # The key is written when the server is up; the script is read before, and names it only.
+    assert codes(check(good(), monkeypatch, text, login)) == []
+    assert codes(check(good(), monkeypatch, SHELL, login)) == ["FT-GCP-251"]

@@ -98,9 +98,12 @@ def accounts_differ(context: Context, **_: object) -> Iterator[Hit]:
     library = google_login(context, "google.library")
     if library is None or (library.problem and not library.account) or not_known(context):
         return
+    login = google_login(context)
+    if login is None or login.source == "script":
+        return  # the script brings its own: neither of the two counts
     told = context.facts.get("google.account")
     adc = library.name or (told if isinstance(told, str) else "")
-    own = library.gcloud_account
+    own = login.name if login.of == "gcloud" and login.name else library.gcloud_account
     if not adc or not own or adc == own:
         return
     command = by_gcloud(context.job)

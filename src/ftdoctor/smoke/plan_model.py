@@ -79,10 +79,11 @@ def _stand_in(plan: dict[str, Any], model: str, notes: list[str]) -> None:
 
 def add_model(plan: dict[str, Any], training: Training, notes: list[str], wish: Wish) -> None:
     """Put the model into the plan: which weights, and whether the Hub is asked for anything."""
-    model = str((get(training.model) or "") if training.model is not None else "")
+    model = (get(training.model) or "") if training.model is not None else ""
     plan["model"] = model
-    if training.model_revision is not None and isinstance(get(training.model_revision), str):
-        plan["revision"] = get(training.model_revision)
+    revision = get(training.model_revision) if training.model_revision is not None else None
+    if isinstance(revision, str):
+        plan["revision"] = revision
     here = bool(model) and os.path.isdir(model)
     named = "/" in model and not model.startswith(("/", ".", "~", "gs://", "s3://"))
     gpu = plan["device"] != "cpu"

@@ -185,3 +185,86 @@ def test_the_plan_is_plain_json(plan: Any) -> None:
     for wishes in ({}, GPU, {**GPU, "processes": 4}):
         made = plan(wishes)
         assert json.loads(json.dumps(made)) == made
+
+
+def test_eight_bits_stay_eight(plan: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """\
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from trl import SFTConfig, SFTTrainer
+model = AutoModelForCausalLM.from_pretrained("Qwen/Qwen2.5-0.5B",
+    quantization_config=BitsAndBytesConfig({bits}=True))
+SFTTrainer(model=model, train_dataset=None, args=SFTConfig(output_dir="out")).train()
+"""
+    eight = plan_of(text.format(bits="load_in_8bit"), tmp_path, monkeypatch)["quantization"]
+    assert eight == {"load_in_8bit": True}
+    four = plan_of(text.format(bits="load_in_4bit"), tmp_path, monkeypatch)
+    assert four["quantization"]["bnb_4bit_use_double_quant"]
+    assert told(four, "NF4 and double quantisation here")
+
+
+def test_what_a_tiny_model_has_not_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """\
+from peft import {kind}
+from transformers import AutoModelForCausalLM
+from trl import SFTConfig, SFTTrainer
+model = AutoModelForCausalLM.from_pretrained("{model}", {loading})
+SFTTrainer(model=model, train_dataset=None, args=SFTConfig(output_dir="out"),
+    peft_config={kind}({adapter})).train()
+"""
+    values = {"kind": "LoraConfig", "model": "Qwen/Qwen2.5-0.5B", "loading": "", "adapter": ""}
+
+    def made(**changed: str) -> dict[str, Any]:
+        return plan_of(text.format(**{**values, **changed}), tmp_path, monkeypatch)
+
+    some = made(adapter='r=8, target_modules=["q_proj"], layers_to_transform=[20, 21]')
+    assert "layers_to_transform" not in some["lora"]
+    assert some["lora"]["target_modules"] == ["q_proj"]  # a wrong name must still fail
+    other = made(model="acme/own-arch", adapter='r=8, target_modules=["Wqkv"]')
+    assert other["lora"]["target_modules"] == "all-linear"
+    odd = made(kind="VeraConfig", adapter="r=256")
+    assert "adapter" not in odd
+    assert told(odd, "VeraConfig is not run small")
+    where = made(loading='subfolder="unet", cache_dir="/x", load_in_4bit=True')
+    assert where["model_kwargs"] == {"load_in_4bit": True}
+
+
+def test_arguments_of_the_script_itself_are_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ftdoctor.smoke.payload.arguments import build
+    from ftdoctor.smoke.payload.state import Run
+
+    class Config:
+        def __init__(self, output_dir: str, learning_rate: float = 0.0, max_steps: int = 0) -> None:
+            self.learning_rate = learning_rate
+
+    given = {"learning_rate": 0.5, "chat_template_format": "chatml"}
+    plan = {"device": "cuda", "batch": 1, "arguments": given, "folder": str(tmp_path)}
+    with pytest.raises(TypeError, match="chat_template_format"):
+        build(Run(plan), Config, None)
+    loose = Run({**plan, "loose": ["chat_template_format", "learning_rate"]})
+    assert build(loose, Config, None).learning_rate == 0.5
+    assert build(Run({**plan, "lenient": True}), Config, None).learning_rate == 0.5
+
+
+def test_unsloth_is_told_and_its_own_keywords_are_not_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """\
+from unsloth import FastLanguageModel
+from trl import SFTConfig, SFTTrainer
+model, tokenizer = FastLanguageModel.from_pretrained("unsloth/Llama-3.2-1B-bnb-4bit",
+    max_seq_length=2048, load_in_4bit=True)
+model = FastLanguageModel.get_peft_model(model, r=16, target_modules=["q_proj"],
+    use_gradient_checkpointing="unsloth", random_state=1)
+SFTTrainer(model=model, tokenizer=tokenizer, train_dataset=None, max_seq_length=2048,
+    args=SFTConfig(output_dir="out")).train()
+"""
+    made = plan_of(text, tmp_path, monkeypatch)
+    assert made["lenient"]
+    assert told(made, "Unsloth is not run small")
+    assert made["model_kwargs"] == {}
+    assert set(made["lora"]) <= {"r", "target_modules", "task_type"}
+    assert made["quantization"]["load_in_4bit"]

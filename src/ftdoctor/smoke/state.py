@@ -80,13 +80,17 @@ def keep(document: dict[str, Any], job: Job | None, mark: str | None = None) -> 
     return path
 
 
+#: So many of the newest results count.
+MOST = 200
+
+
 def results(start: Path | str | None = None) -> list[dict[str, Any]]:
     """Return the kept results, newest first; what cannot be read is left out.
 
     `start` is the folder from which `.ftdoctor` is looked for upwards; the present one if None.
     """
     found = []
-    for path in sorted(Path(folder_of(start), FOLDER).glob("*.json"), reverse=True):
+    for path in sorted(Path(folder_of(start), FOLDER).glob("*.json"), reverse=True)[:MOST]:
         try:
             data = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError):

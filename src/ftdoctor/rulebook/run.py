@@ -60,10 +60,30 @@ def finding(rule: Rule, hit: Hit) -> Finding:
     )
 
 
+#: Modules of checks that look at trainings and at Python that runs in the job, and at nothing else
+#: without one of them. Where a job shows neither, they are not imported: a quarter of the time of
+#: `check` on a job whose code lies in its image.
+_OF_CODE = frozenset(
+    "adapter_use api argument_conflicts data_rows data_splits eval_memory generation handed "
+    "hub_names known_datasets known_templates label_count literal_values loading_values "
+    "lora_config lora_targets memory number_types resume script_arguments trainable "
+    "trainer_methods undefined_names".split()
+)
+
+
+def _has_code(context: Context) -> bool:
+    job = context.job
+    return bool(job.trainings) or any(script.role != "submit" for script in job.scripts)
+
+
 def run_rule(rule: Rule, context: Context) -> Iterator[Result]:
     """Run one rule; yields findings and skips, or one Ok when it saw nothing wrong."""
     assert rule.before is not None
     if rule.platforms and context.job.platform not in rule.platforms:
+        return
+    module = rule.before.check.partition(".")[0]
+    if module in _OF_CODE and not _has_code(context):
+        yield Ok(rule.code)
         return
     silent = True
     try:

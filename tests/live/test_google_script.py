@@ -117,6 +117,7 @@ jobs:
 def test_a_workflow_submits_with_a_login_of_its_own(
     home: Path, monkeypatch: pytest.MonkeyPatch, here: bool
 ) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)  # these tests run there, too
     if here:
         monkeypatch.setenv("GITHUB_ACTIONS", "true")
     configure(home, core_account="grace@example.com")
@@ -215,6 +216,7 @@ def test_a_variable_of_this_shell_is_looked_up(
     project: str,
 ) -> None:
     configure(home, core_project="of-gcloud-1")
+    monkeypatch.delenv("PROJECT_ID", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     Path("submit.sh").write_text(SHELL.replace(f"--project={PROJECT}", text))

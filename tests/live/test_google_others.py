@@ -44,6 +44,8 @@ def test_the_agent_may_not_read_the_image_of_another_project(
     assert (finding.code, finding.severity) == ("FT-JOB-006", "error")
     assert finding.fixes[0].command.startswith("gcloud artifacts repositories add-iam-policy-bind")
     assert f"--member={PULLER}" in finding.fixes[0].command
+    commands = [fix.command for fix in finding.fixes]
+    assert not [command for command in commands if "PROJECT_NUMBER" in command]
 
 
 def test_within_an_organisation_it_is_a_warning(

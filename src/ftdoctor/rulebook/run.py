@@ -54,7 +54,7 @@ def finding(rule: Rule, hit: Hit) -> Finding:
         explain=fill(rule.explain, values),
         place=hit.place,
         evidence=dict(hit.evidence),
-        fixes=(*hit.advice, *fixes),
+        fixes=(*hit.advice, *(fix for fix in fixes if not _repeats(fix, hit.advice))),
         references=rule.references,
         verify=rule.verify,
     )
@@ -74,6 +74,12 @@ _OF_CODE = frozenset(
 def _has_code(context: Context) -> bool:
     job = context.job
     return bool(job.trainings) or any(script.role != "submit" for script in job.scripts)
+
+
+def _repeats(fix: Fix, advice: tuple[Fix, ...]) -> bool:
+    """Whether a fix of the rule is a command that the check already gave for this very case."""
+    head = fix.command.split()[:3]
+    return len(head) == 3 and any(given.command.split()[:3] == head for given in advice)
 
 
 def run_rule(rule: Rule, context: Context) -> Iterator[Result]:

@@ -18,6 +18,21 @@ _ROLES = {"cause": 0, "consequence": 1, "wrapper": 2}
 #: Longest message, in lines, that is put together again.
 _WRAPPED = 12
 _RETRY = lazy(r"\b[Rr]etry(?:ing)?\b|\b[Ww]ill retry\b|\battempt \d+ of \d+|Trying to resume")
+#: Lines of the file after which a traceback was not what ended a process.
+_LONG_AFTER = 40
+#: Several processes write into one log: each may die of its own.
+_PARALLEL = (
+    b"NCCL",
+    b"distributed/elastic",
+    b"distributed.elastic",
+    b"torchrun",
+    b"local_rank",
+    b"world_size",
+    b"[rank",
+    b"deepspeed",
+    b"ProcessGroup",
+    b"workerpool",
+)
 #: As logging's formats put the level; NCCL's INFO is another thing.
 _INFO = lazy(r"^(?:INFO|DEBUG):[\w.]+:|^\[?(?:INFO|DEBUG)[|\]]|^[\w.]* ?- (?:INFO|DEBUG) - ")
 #: Known to stand in healthy logs too. Google's images print the first in runs that succeed.
@@ -62,6 +77,10 @@ class Run:
         self.blocks = find_blocks(self.text)
         self.matches = find_matches(self.text, self.blocks, patterns)
         self.life = Life(self.text)
+        #: Whether several processes wrote the lines.
+        self.parallel = len({line.stream for line in lines}) > 1 or bool(
+            self.text.holding(_PARALLEL)
+        )
 
     def name(self, match: Match) -> str:
         """The rule's name of a match."""
@@ -107,6 +126,8 @@ def judge_unwrapped(run: Run) -> Verdict | None:
     """
     joined: list[Line] = []
     for block in run.blocks:
+        if _survived(block, run) or _outlived(block, run):
+            continue
         for raised in block.raised:
             parts = [line for line in block.members if raised.line <= line.at <= raised.end]
             if 1 < len(parts) <= _WRAPPED:
@@ -166,6 +187,17 @@ def _told_in_passing(match: Match) -> bool:
     return match.block is None and bool(_INFO.search(match.line.text))
 
 
+def _outlived(block: Block, run: Run) -> bool:
+    """Whether the one process of a run went on for long after a traceback, to die of another."""
+    if block.kind != "traceback" or run.parallel:
+        return False
+    last = next(
+        (b for b in reversed(run.blocks) if b.kind == "traceback" and not b.launcher), block
+    )
+    between = last.members[0].number - block.members[-1].number
+    return last.stream == block.stream and last.first > block.last and between >= _LONG_AFTER
+
+
 def _only_warned(block: Block, run: Run) -> bool:
     """Whether a logger put a whole traceback at WARNING or lower and the run said more after it."""
     return (
@@ -190,7 +222,10 @@ def _is_past(match: Match, run: Run, fatal: list[Block]) -> bool:
         # What follows it only looks like more of its message.
         block = None
     if block is not None:
-        return run.life.survived(block.stated) or _only_warned(block, run)
+        if run.life.survived(block.stated) or _only_warned(block, run):
+            return True
+        # What pip could not build is missing later on: the first failure is the root.
+        return run.patterns.rules[match.rule][0][:6] != "FT-PKG" and _outlived(block, run)
     if not _RETRY.search(match.line.text):
         return False
     # Tried again, and nothing says that it failed in the end.

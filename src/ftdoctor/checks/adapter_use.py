@@ -90,7 +90,7 @@ def reference_model(context: Context, **_: object) -> Iterator[Hit]:
 
     job = context.job
     trl = version(job, "trl")
-    if not trl or not at_least(trl, "0.7.11"):
+    if trl and not at_least(trl, "0.7.11"):
         return
     for script in job.scripts:
         text = script.source.text
@@ -114,16 +114,16 @@ def reference_model(context: Context, **_: object) -> Iterator[Hit]:
                 isinstance(adapter, ast.Name) and _surely_set(script.tree, adapter.id)
             )
             names = [n.id for n in (model, reference) if isinstance(n, ast.Name)]
-            if len(names) == 2 and names[0] == names[1] and at_least(trl, "0.11.0"):
+            if len(names) == 2 and names[0] == names[1] and (not trl or at_least(trl, "0.11.0")):
                 why = "it is the model itself"
-            old = not at_least(trl, "0.28.0")
+            old = bool(trl) and not at_least(trl, "0.28.0")
             if not why and adapted and old and "force_use_ref_model" not in text:
                 why = "a peft_config is given too"
             if not why or not _surely_model(script.tree, reference):
                 continue
             yield Hit(
                 node_place(script.source, reference),
-                {"why": why, "trl": shown(job, "trl")},
+                {"why": why, "trl": shown(job, "trl") or "trl"},
                 {"trl": trl},
                 summary="{trl} refuses this ref_model: {why}.",
             )

@@ -37,7 +37,7 @@ def invalid_on_save(context: Context, **_: object) -> Iterator[Hit]:
     """
     job = context.job
     theirs = version(job, "transformers")
-    if not theirs or not at_least(theirs, "4.39.0"):
+    if theirs and not at_least(theirs, "4.39.0"):
         return
     whole = [t for t in job.trainings if t.lora is None and t.method in HF_TRAINERS and not t.open]
     if len(whole) != 1 or len(job.trainings) != 1:
@@ -49,7 +49,7 @@ def invalid_on_save(context: Context, **_: object) -> Iterator[Hit]:
         if re.search(r"peft|unsloth|GenerationConfig|\.update\(", script.source.text):
             continue
         known = given if _SAMPLES.fullmatch(given) else ""
-        yield from _settings(script, known, shown(job, "transformers"))
+        yield from _settings(script, known, shown(job, "transformers") or "transformers")
 
 
 def _settings(script: Script, samples: str, label: str) -> Iterator[Hit]:

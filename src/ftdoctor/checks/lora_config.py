@@ -92,7 +92,7 @@ def task_type(context: Context, **_: object) -> Iterator[Hit]:
         if value is None or not isinstance(given, str) or given in _TASKS:
             continue
         attribute = value.raw.startswith(("TaskType.", "peft.TaskType."))
-        if not attribute and not (peft and at_least(peft, _TASK_CHECKED)):
+        if not attribute and peft and not at_least(peft, _TASK_CHECKED):
             continue
         near = near_names(given.upper().replace("-", "_"), _TASKS, 1, 0.5)
         right = near[0] if near else "CAUSAL_LM"
@@ -107,5 +107,6 @@ def task_type(context: Context, **_: object) -> Iterator[Hit]:
             {"given": given, "right": right, "peft": shown(job, "peft") or "peft"},
             {"task_type": given, "replacement": right, "first_bad": _TASK_CHECKED},
             edits,
+            severity=None if attribute or peft else "warning",
             summary="{given} is no task_type of {peft}; did you mean {right}?",
         )

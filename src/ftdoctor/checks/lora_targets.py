@@ -195,10 +195,8 @@ def without_targets(context: Context, **_: object) -> Iterator[Hit]:
     """A LoRA without target_modules on a model that this peft has no default targets for."""
     job = context.job
     peft = version(job, "peft")
-    if not peft:
-        return
     first, last = table("lora_modules")["peft"]
-    if not at_least(peft, first) or not at_least(last, peft):
+    if peft and (not at_least(peft, first) or not at_least(last, peft)):
         return
     for training in job.trainings:
         lora = training.lora
@@ -213,13 +211,19 @@ def without_targets(context: Context, **_: object) -> Iterator[Hit]:
         if not row or kind in _COMPOSITE or (not lora and training.written_as != "trl-cli"):
             continue
         since = table("lora_modules")["defaults"].get(kind)
+        if since and not peft:
+            continue  # some release has a default
         if since and at_least(peft, since[0]) and (not since[1] or at_least(since[1], peft)):
             continue
         place = next((v.place for v in lora.values() if v.place is not None), None)
         if place is None and training.model is not None:
             place = training.model.place
         names = _projections(row)
-        values = {"model": get(training.model) or "", "peft": shown(job, "peft"), "names": names}
+        values = {
+            "model": get(training.model) or "",
+            "peft": shown(job, "peft") or "peft",
+            "names": names,
+        }
         yield Hit(
             place or job.place,
             {**values, "wrong": "no target_modules are given"},

@@ -42,23 +42,24 @@ def remote_code(context: Context, **_: object) -> Iterator[Hit]:
     job = context.job
     theirs = version(job, "transformers")
     facts = table("remote_code")
-    if not theirs or not at_least(facts["newest"], theirs) or _mentions(job, "trust_remote_code"):
+    if _mentions(job, "trust_remote_code") or imported(job, "unsloth") is not None:
         return
-    if imported(job, "unsloth") is not None or not at_least(theirs, "4.28.0"):
+    if theirs and not (at_least(facts["newest"], theirs) and at_least(theirs, "4.28.0")):
         return
     for training in job.trainings:
         model = text(training.model)
         row = next((r for r in facts["patterns"] if re.fullmatch(r["id"], model)), None)
-        if row is None or (row["since"] and at_least(theirs, row["since"])):
+        if row is None or (row["since"] and (not theirs or at_least(theirs, row["since"]))):
             continue
         if not _by_auto_class(training, job):
             continue
+        label = shown(job, "transformers") if theirs else "transformers"
         yield Hit(
             training.model.place if training.model else job.place,
             {"model": model, "model_type": row["model_type"]},
             {"transformers": theirs, "first_ok": row["since"]},
             summary=f"{model} brings its own code ({row['model_type']}), which "
-            f"{shown(job, 'transformers')} does not have, and nothing allows it to run.",
+            f"{label} does not have, and nothing allows it to run.",
         )
 
 

@@ -75,7 +75,7 @@ def _lacks(job: Job, training: Training, words: list[Value[str]]) -> Iterator[st
     # argparse takes `--model_name x` for `--model_name_or_path x`.
     if training.model is None and not any(name.startswith("model_n") for name in given):
         yield "--model_name_or_path"
-    if not trl or not at_least(trl, "0.13.0"):
+    if trl and not at_least(trl, "0.13.0"):
         return  # earlier ones have a default data set
     named = any(name.startswith("dataset_n") and "proc" not in name for name in given)
     if not training.datasets and not named and not _mixture(job, words):
@@ -87,9 +87,9 @@ def _lacks(job: Job, training: Training, words: list[Value[str]]) -> Iterator[st
         return
     if any(name.startswith("reward_") and name != "reward_weights" for name in given):
         return
-    if training.method == "grpo" and not at_least(trl, "0.18.0"):
+    if training.method == "grpo" and trl and not at_least(trl, "0.18.0"):
         yield "--reward_model_name_or_path"
-    if training.method == "grpo" and at_least(trl, "1.8.0"):
+    if training.method == "grpo" and trl and at_least(trl, "1.8.0"):
         yield "--reward_funcs (or --reward_model_name_or_path)"
 
 
@@ -104,8 +104,8 @@ def unknown_reward(context: Context, **_: object) -> Iterator[Hit]:
     """A reward function that trl's command line can neither name nor import."""
     job = context.job
     trl = version(job, "trl")
-    if not trl or not at_least(trl, "0.18.0"):
-        return
+    if trl and not at_least(trl, "0.18.0"):
+        return  # it has no such option
     for training in job.trainings:
         value = training.trainer_kwargs.get("reward_funcs")
         if training.written_as != "trl-cli" or training.method not in ("grpo", "rloo"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,8 +14,10 @@ import pytest
 from tests.smoke.payload_runs import plan_of
 
 from ftdoctor.smoke import run_local
+from ftdoctor.smoke.bundle import program
 from ftdoctor.smoke.payload import launch
 from ftdoctor.smoke.plan import default_plan
+from ftdoctor.smoke.request import encoded
 from ftdoctor.smoke.verdict import judge
 from ftdoctor.smoke.wish import Wish
 
@@ -107,6 +111,43 @@ def test_two_processes_train_together() -> None:
     assert all(one["changed"] > 0 for one in stages["train"]["ranks"])
     assert stages["resume"]["resumed"]
     assert len([s for s in verdict.stages if s["stage"] == "train"]) == 1
+
+
+@pytest.mark.slow
+def test_two_machines_train_together_as_on_vertex(tmp_path: Path) -> None:
+    """Two commands as the containers of two worker pools get them, on loopback."""
+    plan = default_plan("cpu", Wish(processes=1, nodes=2))
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+    hosts = {"workerpool0": [f"127.0.0.1:{port}"], "workerpool1": ["127.0.0.1:1"]}
+    running = []
+    for pool in hosts:
+        task = {"type": pool, "index": 0}
+        spec = json.dumps({"cluster": hosts, "task": task, "environment": "cloud"})
+        environment = {"CLUSTER_SPEC": spec, "FTDOCTOR_SMOKE": encoded(plan), "RANK": "9"}
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "-c", program()],
+                env={**os.environ, "TMPDIR": str(tmp_path), **environment},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    try:
+        logs = [one.communicate(timeout=200)[0] for one in running]
+    finally:
+        for one in running:
+            one.kill()
+    verdict = judge(logs[0], exit_code=running[0].returncode)
+    assert verdict.word == "works", "\n".join(logs)
+    assert running[1].returncode == 0
+    stages = {s["stage"]: s for s in verdict.stages}
+    assert stages["allreduce"]["processes"] == 2
+    assert [one["rank"] for one in stages["train"]["ranks"]] == [0, 1]
+    assert stages["resume"]["resumed"]
+    assert "FTDOCTOR {" not in logs[1]  # the first process speaks for all
 
 
 def started(code: str, folder: Path) -> dict[str, str]:

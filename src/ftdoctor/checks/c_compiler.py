@@ -44,6 +44,8 @@ _OTHER_WAYS = lazy(
 def for_triton(context: Context, **_: object) -> Iterator[Hit]:
     """Triton or torch.compile on a GPU, and no C compiler (triton 3.9.0 runtime/build.py:19)."""
     job = context.job
+    if not job.trainings:
+        return
     images = {get(pool.image) for pool in job.pools}
     image = next(iter(images)) if len(images) == 1 else None
     if not remote(job) or not isinstance(image, str) or not _WITHOUT.match(image):

@@ -135,6 +135,8 @@ def quantized_to_gguf(context: Context, **_: object) -> Iterator[Hit]:
 def _converted(job: Job) -> Iterator[tuple[Value[str], Step]]:
     """Yield the folder of every call of the converter, with its step."""
     for step in job.steps:
+        if "gguf" not in step.text:
+            continue
         after = False
         for value in step.argv:
             word = get(value) or ""

@@ -41,6 +41,8 @@ def remote_code(context: Context, **_: object) -> Iterator[Hit]:
     """
     job = context.job
     theirs = version(job, "transformers")
+    if not job.trainings:
+        return
     facts = table("remote_code")
     if _mentions(job, "trust_remote_code") or imported(job, "unsloth") is not None:
         return

@@ -216,13 +216,17 @@ def own_environment(context: Context, **_: object) -> Iterator[Hit]:
 def more_ranks_than_gpus(context: Context, **_: object) -> Iterator[Hit]:
     """A launcher starts more processes on a machine than it has GPUs, or than it may see."""
     from ftdoctor.checks.about import _processes
-    from ftdoctor.checks.visible_gpus import too_few
 
     job = context.job
-    hidden = too_few(job)
-    if hidden is not None:
-        yield hidden
-        return
+    if re.search(r"CUDA_VISIBLE_DEVICES|--gpu[-_]ids", code(job)) or any(
+        "CUDA_VISIBLE_DEVICES" in pool.env for pool in job.pools
+    ):
+        from ftdoctor.checks.visible_gpus import too_few
+
+        hidden = too_few(job)
+        if hidden is not None:
+            yield hidden
+            return
     here = job.machine is not None
     if not here and not (launched(job) and remote(job)):
         return

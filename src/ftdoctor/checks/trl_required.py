@@ -38,9 +38,11 @@ _REWARDS = frozenset(
 
 def _commands(job: Job) -> Iterator[tuple[Training, list[Value[str]]]]:
     """Yield every training that a trl command line starts, with the words of that command."""
+    trainings = [t for t in job.trainings if t.written_as == "trl-cli" and t.method in _METHODS]
+    if not trainings:
+        return
     from ftdoctor.checks.api_cli import _launches
 
-    trainings = [t for t in job.trainings if t.written_as == "trl-cli" and t.method in _METHODS]
     launches = [(name, words) for name, _, words in _launches(job) if name in _METHODS]
     if [t.method for t in trainings] != [name for name, _ in launches]:
         return

@@ -113,6 +113,13 @@ def test_inferred_for_ones_own_name(launch, who: Identity, denied: bool) -> None
     assert state.seen.count("GET /api/whoami-v2") == 2
 
 
+def test_a_read_token_that_also_writes_is_told_once(launch) -> None:
+    state = base()
+    state.tokens[TOKEN] = Identity(role="read")
+    report = launch("--flavor l4x1 --timeout 1h --secrets HF_TOKEN", state)
+    assert codes(report) == ["FT-AUTH-001"]
+
+
 def test_the_submitters_token_is_refused(launch) -> None:
     state = base()
     state.tokens[OTHER] = state.tokens.pop(TOKEN)

@@ -34,10 +34,23 @@ def jobs_permission(context: Context, **_: object) -> Iterator[Hit]:
     if who is None or job.namespace is not None:
         return
     why, severity = _why_no_jobs(context)
+    if who.role == "read" and _output_refused(context):
+        return  # one token, one mistake: the rule on the output repository tells it
     if why:
         told = {"namespace": who.name, "said": why, "call": who.call, "basis": "role and scopes"}
         summary = "The token on this machine may not start jobs for {namespace}: {said}."
         yield Hit(place, told, told, severity=severity, summary=summary)
+
+
+def _output_refused(context: Context) -> bool:
+    """Whether the job carries the submitter's own token and may not write its output with it."""
+    token, local = context.facts.get("token"), context.facts.get("token.local")
+    if token is None or local is None or token.text != local.text:
+        return False
+    return any(
+        name.startswith("hub.write:") and isinstance(answer, Access) and answer.kind != "open"
+        for name, answer in context.facts.items()
+    )
 
 
 def _why_no_jobs(context: Context) -> tuple[str, Severity | None]:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 #: A longer line is matched in windows round its literals, so that no pattern sees it whole.
 LONG = 4000
 #: Source code round a frame, as IPython and Rich print it; an arrow marks the line that ran.
-_CONTEXT = lazy(r"^\s{2,8}\[?\d{1,5}\]?(?:\(\S{1,200}\))? {1,40}\S|^\s{0,8}\d{1,5} [│|] ")
+_CONTEXT = lazy(
+    r"^\s{2,8}\[?\d{1,5}\]?(?:\(\S{1,200}\))? {1,40}\S|^\d{1,5} {4,40}\S|^\s{0,8}\d{1,5} [│|] "
+)
 #: Without a block, `near` looks this many lines up and down.
 NEARBY = 60
 

@@ -6,7 +6,7 @@ import builtins
 import re
 from typing import TYPE_CHECKING
 
-from ftdoctor.checks.about import near_names
+from ftdoctor.checks.about import launched, near_names
 from ftdoctor.lazy import lazy, lazy_module
 from ftdoctor.rulebook.model import Edit, Hit, Severity, TextEdit
 
@@ -57,10 +57,14 @@ _IMPORTS = {
 def used(context: Context, **_: object) -> Iterator[Hit]:
     """A name is used that is bound nowhere in the file and is no builtin.
 
-    Every binding anywhere in the file counts, in whatever scope: what is told is certain to fail
+    Only in a script that a job is seen to start, or with a PEP 723 header: a file that stands alone
+    may be an excerpt whose imports were left out on purpose. Every binding anywhere in the file counts, in whatever scope: what is told is certain to fail
     when the line is reached. Annotations are not looked at, since they may not be evaluated.
     """
-    for script in context.job.scripts:
+    job = context.job
+    for script in job.scripts:
+        if not launched(job) and "# /// script" not in script.source.text:
+            continue
         if script.role == "submit" or not script.source.is_file or script.tree is None:
             continue
         if not script.source.path.endswith(".py") or _DYNAMIC.search(script.source.text):

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 from typing import TYPE_CHECKING
 
 from ftdoctor.api.model import ApiFinding
 
 if TYPE_CHECKING:
-    import ast
-
     from ftdoctor.api.lint import Script
+
+
+def _excerpt(script: Script, call: ast.Call) -> bool:
+    """Whether a call is written to show a part of it: `...`, or names that nothing defines."""
+    for node in ast.walk(call):
+        if isinstance(node, ast.Constant) and node.value is Ellipsis:
+            return True
+        if isinstance(node, ast.Name) and not hasattr(builtins, node.id):
+            scope = script.tree.scopes.get(node)
+            if scope is None or not script.tree.lookup(node.id, scope)[0]:
+                return True
+    return False
 
 
 def missing(script: Script, call: ast.Call, path: str, given: set[str]) -> ApiFinding | None:
@@ -22,6 +34,8 @@ def missing(script: Script, call: ast.Call, path: str, given: set[str]) -> ApiFi
     ref = script.names.resolve(call.func)
     package = path.split(".", 1)[0]
     if ref is None or ref.kind != "symbol" or len(world.positions(package)) != 1:
+        return None
+    if _excerpt(script, call):
         return None
     most = world.most_positional(path)
     if most is None or len(call.args) > most:

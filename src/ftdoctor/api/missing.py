@@ -12,8 +12,14 @@ if TYPE_CHECKING:
     from ftdoctor.api.lint import Script
 
 
+#: What is done with a trainer: documentation shows how one is made and leaves that out.
+_USES = frozenset(("train", "step", "evaluate", "learn"))
+
+
 def _excerpt(script: Script, call: ast.Call) -> bool:
-    """Whether a call is written to show a part of it: `...`, or names that nothing defines."""
+    """Whether a call is written to show a part of it: `...`, names that nothing defines, no use."""
+    if not any(isinstance(n, ast.Attribute) and n.attr in _USES for n in script.tree.scopes):
+        return True
     for node in ast.walk(call):
         if isinstance(node, ast.Constant) and node.value is Ellipsis:
             return True

@@ -91,6 +91,9 @@ def formatting_returns(context: Context, **_: object) -> Iterator[Hit]:
             packing = training.arguments.get("packing")
             if gives != "text" or (packing is not None and get(packing) is not False):
                 continue
+            # Data in blocks of one length are packed already, and not formatted again.
+            if training.open or "ConstantLengthDataset" in text:
+                continue
             wants = "a list of texts, because it is called for a batch"
         yield Hit(
             value.place or job.place,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from ftdoctor.checks.about import code
 from ftdoctor.checks.setup_args import HF_TRAINERS
 from ftdoctor.job.value import get
 from ftdoctor.lazy import lazy
@@ -27,6 +29,9 @@ _LITERAL = lazy(r"""(["'])\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\1\Z""")
 def text_for_number(context: Context, **_: object) -> Iterator[Hit]:
     """A number in quotes, or one that comes from the environment without int() or float()."""
     job = context.job
+    # These convert defaults that are texts, those of dataclass fields too.
+    if re.search(r"HfArgumentParser|TrlParser|\b(?:typer|fire|click|absl|hydra)\b", code(job)):
+        return
     for training in job.trainings:
         # The parsers of trl and transformers convert what they read from a command line.
         if training.written_as == "trl-cli" or training.method not in HF_TRAINERS:

@@ -11,6 +11,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from ftdoctor.checks.about import launched
 from ftdoctor.job.value import get
 from ftdoctor.records import replace
 from ftdoctor.rulebook.model import Hit
@@ -40,6 +41,8 @@ def broken(context: Context, **_: object) -> Iterator[Hit]:
         if not script.source.is_file or not path.endswith(".py") or _python2(job, script):
             continue
         error = _error(script)
+        if error is not None and not launched(job) and _excerpt(script.source.text, error):
+            continue
         if error is None or not _certain(job, script, error):
             continue
         line = max(1, error.lineno or 1)
@@ -49,6 +52,14 @@ def broken(context: Context, **_: object) -> Iterator[Hit]:
         kind = type(error).__name__
         values = {"kind": kind, "said": error.msg, "path": path, "line": line}
         yield Hit(place, values, values, summary="{path} is no Python: {said} (line {line}).")
+
+
+def _excerpt(text: str, error: SyntaxError) -> bool:
+    """Whether a file that stands alone is cut out of a longer one: nobody runs it as it is."""
+    if "# /// script" in text:
+        return False
+    cut = isinstance(error, IndentationError) or "..." in text or "\u2026" in text
+    return cut or not re.search(r"^(?:import|from)\s", text, re.M)
 
 
 def _python2(job: Job, script: Script) -> bool:

@@ -58,8 +58,9 @@ def used(context: Context, **_: object) -> Iterator[Hit]:
     """A name is used that is bound nowhere in the file and is no builtin.
 
     Only in a script that a job is seen to start, or with a PEP 723 header: a file that stands alone
-    may be an excerpt whose imports were left out on purpose. Every binding anywhere in the file counts, in whatever scope: what is told is certain to fail
-    when the line is reached. Annotations are not looked at, since they may not be evaluated.
+    may be an excerpt whose imports were left out on purpose. Every binding anywhere in the file
+    counts, in whatever scope: what is told is certain to fail when the line is reached. Annotations
+    are not looked at, since they may not be evaluated.
     """
     job = context.job
     for script in job.scripts:

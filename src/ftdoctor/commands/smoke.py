@@ -25,7 +25,8 @@ MOST_SECONDS = 86400
     "--gpu",
     metavar="cpu|local|NAME",
     help="What to run on: cpu, the GPU of this machine, or a platform's (l4, a10g, a100-80gb).  "
-    "[default: cpu; with --on its own platform the job's; with --confirm what the rule needs]",
+    "[default: a GPU that is here, else cpu; with --on its own platform the job's; with --confirm "
+    "what the rule needs]",
 )
 @click.option(
     "--on",
@@ -84,6 +85,8 @@ def command(job: str | None, **options: Any) -> int:
         return _running(options)
     from ftdoctor.smoke.job_file import job_at
 
+    if not options["gpu"] and not options["confirm"] and options["where"] in (None, "local"):
+        options["gpu"] = _gpu_here()
     read = job_at(job, here=options["gpu"] == "local")
     if options["confirm"]:
         from ftdoctor.smoke.confirm import proof_of, rulebook, target
@@ -98,6 +101,17 @@ def command(job: str | None, **options: Any) -> int:
     if _where(options, read) == "local":
         return _local(read, options)
     return _remote(read, options)
+
+
+def _gpu_here() -> str | None:
+    """Return "local" where this machine has an NVIDIA GPU that answers, and say so."""
+    from ftdoctor.environment.nvidia import nvidia
+
+    gpus = nvidia().gpus
+    if not gpus:
+        return None
+    click.echo(f"on the GPU of this machine ({gpus[0].name}); --gpu cpu runs without it", err=True)
+    return "local"
 
 
 def _where(options: dict[str, Any], read: Job | None) -> str:
